@@ -1,0 +1,151 @@
+"""Annotation files, as users write them: `path<TAB>text[<TAB>speaker]`, one recording a line.
+
+UTF-8 with or without a byte order mark, UTF-16 with one, and GBK (GB18030) are told apart.
+"""
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_utils.errors import InputError
+from data_utils.recordings import AUDIO_SUFFIXES
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of an annotation file, nothing of it checked yet but its form."""
+
+    file: Path
+    number: int
+    """Counted from 1."""
+    audio: str
+    """Path of the recording as it is written there."""
+    text: str
+    speaker: str | None
+
+    @property
+    def where(self) -> str:
+        """File and line: `dataset/annotation/train.txt:17`."""
+        return _where(self.file, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that was left out, and why; as text, one line of the list that users read."""
+
+    where: str
+    audio: str
+    reason: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, self.audio, self.reason) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """The content of one annotation file."""
+
+    path: Path
+    encoding: str
+    lines: list[Line]
+    problems: list[Problem]
+
+
+def annotation_files(path: Path) -> list[Path]:
+    """Every file of an annotation folder, by name, but hidden ones, READMEs and recordings.
+
+    Args:
+        path: the folder, or a single file.
+
+    Raises:
+        InputError: it does not exist, or there is no file in it.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path}: folder not found; put files of path<TAB>text lines there")
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.is_file()
+        and not file.name.startswith((".", "README"))
+        and file.suffix.lower() not in AUDIO_SUFFIXES
+    )
+    if not files:
+        raise InputError(f"{path}: no file in it; put files of path<TAB>text lines there")
+    return files
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Read one annotation file; lines that cannot be used become problems.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if b"\0" in content and not content.startswith(_UTF16):
+        return Annotation(path, "binary", [], [Problem(path.as_posix(), "", "not a text file")])
+    encoding, decoded = decode_lines(content)
+    lines: list[Line] = []
+    problems: list[Problem] = []
+    for number, text in enumerate(decoded, start=1):
+        reason = ""
+        if text is None:
+            reason = f"not {encoding} as the rest; save the file as UTF-8"
+        elif text.strip():
+            try:
+                lines.append(_parse(text, path, number))
+            except ValueError as error:
+                reason = str(error)
+        if reason:
+            problems.append(Problem(_where(path, number), "", reason))
+    return Annotation(path, encoding, lines, problems)
+
+
+def decode_lines(content: bytes) -> tuple[str, list[str | None]]:
+    """The encoding of a text file, and its lines; a line that is not in that encoding is None.
+
+    Without a byte order mark it is UTF-8 if most of the lines that are not plain ASCII are: one
+    damaged line does not make the file GBK, and one GBK line that happens to be valid UTF-8 does
+    not make it UTF-8.
+    """
+    if content.startswith(_UTF16):
+        return "UTF-16", _ended(content.decode("utf-16", errors="replace").split("\n"))
+    lines = content.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    telling = [line for line in lines if not line.isascii()]
+    valid = sum(_decoded(line, "utf-8") is not None for line in telling)
+    is_utf8 = content.startswith(codecs.BOM_UTF8) or 2 * valid >= len(telling)
+    encoding = "UTF-8" if is_utf8 else "GB18030"
+    return encoding, _ended([_decoded(line, encoding) for line in lines])
+
+
+def _ended(lines: Sequence[str | None]) -> list[str | None]:
+    return [line if line is None else line.removesuffix("\r") for line in lines]
+
+
+def _decoded(line: bytes, encoding: str) -> str | None:
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+def _where(file: Path, number: int) -> str:
+    return f"{file.as_posix()}:{number}"
+
+
+def _parse(text: str, file: Path, number: int) -> Line:
+    columns = [column.strip() for column in text.split("\t")]
+    if len(columns) not in (2, 3):
+        found = "no tab" if len(columns) == 1 else f"{len(columns)} columns"
+        raise ValueError(f"path<TAB>text[<TAB>speaker] expected, found {found}")
+    audio, transcript, *speaker = columns
+    if not audio:
+        raise ValueError("the path is empty")
+    return Line(file, number, audio, transcript, (speaker[0] or None) if speaker else None)

@@ -1,0 +1,49 @@
+"""Files that are whole or absent: written beside their place, synced, then renamed into it."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_utils.errors import InputError
+
+
+@contextlib.contextmanager
+def write_atomically(*paths: str | Path) -> Iterator[list[Path]]:
+    """Yield one temporary path for each of `paths`; fill them, and they take their places together.
+
+    When the block ends, every file is synced before the first one is renamed. When it raises,
+    whatever stood at `paths` stays as it was. Missing folders are created.
+
+    Raises:
+        InputError: a file cannot be created or renamed there.
+    """
+    targets = [Path(path) for path in paths]
+    temporaries = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in targets]
+    try:
+        for target, temporary in zip(targets, temporaries, strict=True):
+            with _explained(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary.touch()
+        yield temporaries
+        for target, temporary in zip(targets, temporaries, strict=True):
+            with _explained(target), temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        for target, temporary in zip(targets, temporaries, strict=True):
+            with _explained(target):
+                temporary.replace(target)
+    finally:
+        for temporary in temporaries:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+@contextlib.contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"{target}: cannot be written ({reason}); choose another place or free this one"
+        ) from None

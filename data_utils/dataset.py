@@ -1,0 +1,182 @@
+"""Utterances to padded batches: the one way from recordings to what the network sees."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_utils import features
+from data_utils.audio import SAMPLE_RATE, AudioError, read_speech
+from data_utils.augmentation.pipeline import AugmentationPipeline, utterance_rng
+from data_utils.manifest import Manifest, Utterance
+from data_utils.normalizer import Normalizer
+from data_utils.settings import FeatureSettings
+from data_utils.text import Vocabulary, normalize_text
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance as the network sees it."""
+
+    features: NDArray[np.float32]
+    """Normalised features [frames, bins]."""
+    labels: list[int]
+    """Token ids."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples padded with zeros to the longest: a zero is the mean of its bin.
+
+    B: examples, T: frames of the longest, L: labels of the longest.
+    """
+
+    features: NDArray[np.float32]
+    """[B, T, bins]."""
+    frames: NDArray[np.int64]
+    """Valid frames of each example [B]."""
+    labels: NDArray[np.int32]
+    """Token ids [B, L], padded with 0."""
+    label_lengths: NDArray[np.int64]
+    """Valid labels of each example [B]."""
+    utterances: list[int] = field(default_factory=list)
+    """Which utterance of the manifest each example is."""
+    texts: list[str] = field(default_factory=list)
+    """Normalised transcript of each example."""
+    problems: list[str] = field(default_factory=list)
+    """Utterances left out of the batch: where, and why."""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def required_frames(labels: Sequence[int]) -> int:
+    """Output frames that CTC needs for `labels`: one each, and a blank between two that repeat."""
+    return len(labels) + sum(a == b for a, b in itertools.pairwise(labels))
+
+
+class SpeechDataset:
+    """Examples of a manifest; a worker process holds its own copy.
+
+    Args:
+        manifest: the utterances.
+        vocabulary: numbers the characters.
+        settings: how features are computed.
+        normalizer: mean and std of those features.
+        time_reduction: feature frames to one output frame of the network.
+        unknown: what becomes of characters outside the vocabulary, "unk" or "drop".
+        augmentation: None leaves recordings as they are, as evaluation does.
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        vocabulary: Vocabulary,
+        settings: FeatureSettings,
+        normalizer: Normalizer,
+        time_reduction: int,
+        unknown: Literal["unk", "drop"] = "unk",
+        augmentation: AugmentationPipeline | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.manifest = manifest
+        self.vocabulary = vocabulary
+        self.settings = settings
+        self.normalizer = normalizer
+        self.time_reduction = time_reduction
+        self.unknown = unknown
+        self.augmentation = augmentation
+        self.seed = seed
+
+    def text(self, utterance: Utterance) -> str:
+        """The utterance's transcript, normalised (older packages wrote it as it came)."""
+        return normalize_text(utterance.text)[0]
+
+    def labels(self, utterance: Utterance) -> list[int]:
+        """Token ids of the utterance's transcript."""
+        return self.vocabulary.encode(self.text(utterance), self.unknown)
+
+    def fits(self, labels: Sequence[int], frames: int) -> bool:
+        """Whether CTC can align `labels` with the output of `frames` feature frames."""
+        return required_frames(labels) <= -(-frames // self.time_reduction)
+
+    def untrainable(self) -> dict[int, str]:
+        """Utterances that no loss can be computed for, by index, with where and why."""
+        problems = {}
+        for index, utterance in enumerate(self.manifest):
+            labels = self.labels(utterance)
+            num_samples = round(utterance.duration * SAMPLE_RATE)
+            frames = features.num_frames(num_samples, self.settings)
+            if not labels:
+                reason = "no label: nothing of its text is in the vocabulary"
+            elif not self.fits(labels, frames):
+                reason = (
+                    f"{len(labels)} labels need {required_frames(labels)} output frames "
+                    f"(a repeat needs a blank between), its {utterance.duration:.2f} s give "
+                    f"{-(-frames // self.time_reduction)}"
+                )
+            else:
+                continue
+            problems[index] = f"{self.manifest.where(index)}: {utterance.audio}: {reason}"
+        return problems
+
+    def example(self, index: int, epoch: int = 0) -> Example:
+        """One utterance; its augmentation is a function of (seed, epoch, utterance) alone.
+
+        Raises:
+            AudioError: the recording cannot be used.
+        """
+        utterance = self.manifest[index]
+        audio = read_speech(utterance.audio, start=utterance.start, end=utterance.end)
+        samples = features.prepare(audio.samples, self.settings)
+        labels = self.labels(utterance)
+        if self.augmentation is None:
+            return Example(self._features(samples), labels)
+        rng = utterance_rng(self.seed, epoch, utterance.key)
+        plain = samples
+        samples = self.augmentation.wave(samples, rng)
+        if not self.fits(labels, features.num_frames(len(samples), self.settings)):
+            samples = plain  # spoken faster than its labels can be written
+        return Example(self.augmentation.features(self._features(samples), rng), labels)
+
+    def _features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        power = features.power_spectrum(samples, self.settings)
+        return self.normalizer(features.from_power(power, self.settings))
+
+    def batch(self, indices: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> Batch:
+        """The batch of these utterances; those that cannot be read are left out and named."""
+        examples, utterances, texts, problems = [], [], [], []
+        for index in map(int, indices):
+            try:
+                example = self.example(index, epoch)
+            except AudioError as error:
+                problems.append(f"{self.manifest.where(index)}: {error}")
+                continue
+            examples.append(example)
+            utterances.append(index)
+            texts.append(self.text(self.manifest[index]))
+        return collate(examples, utterances, texts, problems)
+
+
+def collate(
+    examples: Sequence[Example],
+    utterances: Sequence[int] = (),
+    texts: Sequence[str] = (),
+    problems: Sequence[str] = (),
+) -> Batch:
+    """Pad examples to the longest of them."""
+    frames = np.array([len(example.features) for example in examples], dtype=np.int64)
+    label_lengths = np.array([len(example.labels) for example in examples], dtype=np.int64)
+    bins = examples[0].features.shape[1] if examples else 0
+    padded = np.zeros((len(examples), int(frames.max(initial=0)), bins), dtype=np.float32)
+    labels = np.zeros((len(examples), int(label_lengths.max(initial=0))), dtype=np.int32)
+    for row, example in enumerate(examples):
+        padded[row, : frames[row]] = example.features
+        labels[row, : label_lengths[row]] = example.labels
+    return Batch(
+        padded, frames, labels, label_lengths, list(utterances), list(texts), list(problems)
+    )

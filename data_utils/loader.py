@@ -1,0 +1,116 @@
+"""Batches computed ahead of the network, in worker processes or none.
+
+Workers are spawned, never forked: Paddle's threads do not survive a fork. A batch is a pure
+function of (dataset, indices, epoch) and batches come back in the order asked for, so any number
+of workers yields the same ones.
+"""
+
+import collections
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_utils.dataset import Batch
+
+AHEAD_PER_WORKER = 3
+"""Batches that each worker may have ready: enough to smooth long ones over, little memory."""
+
+
+class BatchSource(Protocol):
+    """Where batches come from."""
+
+    def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
+        """The batch of these utterances in this epoch."""
+
+
+def default_workers() -> int:
+    """Half of the cores, 4 at most: the other half computes."""
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
+
+
+class Loader:
+    """Loads batches of several datasets with one pool of workers.
+
+    Args:
+        sources: datasets by name; each worker gets a copy when it starts.
+        num_workers: processes; 0 loads in this one; None for `default_workers()`.
+    """
+
+    def __init__(self, sources: Mapping[str, BatchSource], num_workers: int | None = None) -> None:
+        self.num_workers = default_workers() if num_workers is None else num_workers
+        self._sources = dict(sources)
+        self._pool: ProcessPoolExecutor | None = None
+        if self.num_workers:
+            # A worker is one thread; BLAS reads this when a worker starts.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+            self._pool = ProcessPoolExecutor(
+                self.num_workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start_worker,
+                initargs=(self._sources,),
+            )
+
+    def batches(
+        self, name: str, plan: Sequence[NDArray[np.int64]], epoch: int = 0
+    ) -> Iterator[Batch]:
+        """The batches of `plan`, lists of utterances of dataset `name`, in order.
+
+        Raises:
+            RuntimeError: a worker process died.
+        """
+        if self._pool is None:
+            for indices in plan:
+                yield self._sources[name].batch(indices, epoch)
+            return
+        waiting: collections.deque[Future[Batch]] = collections.deque()
+        rest = iter(plan)
+        try:
+            for indices in rest:
+                waiting.append(self._pool.submit(_load, name, indices, epoch))
+                if len(waiting) > AHEAD_PER_WORKER * self.num_workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise RuntimeError(
+                "a data worker died (killed, or out of memory); --num_workers=0 loads without them"
+            ) from None
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        """Stop the workers."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> "Loader":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+_worker_sources: dict[str, BatchSource] = {}
+
+
+def _start_worker(sources: dict[str, BatchSource]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's to answer
+    _worker_sources.update(sources)
+
+
+def _load(name: str, indices: NDArray[np.int64], epoch: int) -> Batch:
+    return _worker_sources[name].batch(indices, epoch)

@@ -1,0 +1,273 @@
+"""Manifests: one utterance a line, as JSON.
+
+    {"audio_filepath": "dataset/audio/a.wav", "duration": 3.52, "text": "近几年"}
+
+`speaker` is optional, and so are `start` and `end` (seconds), which make the utterance a part of a
+longer file; `duration` is then that of the part. A manifest of millions of lines is not held in
+memory: `Manifest` keeps 20 bytes a line and reads a line again when it is asked for.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data_utils.atomic import write_atomically
+from data_utils.errors import InputError
+
+_REMEDY = "make it with: python tools/create_manifest.py"
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One recording, or the part of one between `start` and `end`, and what is said in it."""
+
+    audio: str
+    """Path of the recording, as opened from the current folder."""
+    duration: float
+    """Length in seconds; of the part, where the utterance is one."""
+    text: str
+    speaker: str | None = None
+    start: float | None = None
+    end: float | None = None
+
+    @property
+    def key(self) -> str:
+        """What stays the same on every machine and in every order: the path and the start."""
+        return self.audio if self.start is None else f"{self.audio}@{self.start}"
+
+
+class Manifest(Sequence[Utterance]):
+    """The utterances of one or several manifest files, read line by line on demand.
+
+    It can be pickled: a worker process gets the index and reads the lines itself.
+    """
+
+    def __init__(
+        self, files: Sequence["_File"], index: "NDArray[np.void]", left_out: int = 0
+    ) -> None:
+        self._files = tuple(files)
+        self._index = index
+        self.left_out = left_out
+        """How many lines `open` left out because of their duration."""
+
+    @classmethod
+    def open(
+        cls,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        min_duration: float = 0.0,
+        max_duration: float = math.inf,
+    ) -> "Manifest":
+        """Index every line of `paths` whose duration lies between the bounds, themselves included.
+
+        Args:
+            paths: manifest files, taken one after the other.
+            min_duration: shortest utterance, in seconds.
+            max_duration: longest utterance, in seconds.
+
+        Raises:
+            InputError: a file is missing, empty or not a manifest, or no utterance is left.
+        """
+        files: list[_File] = []
+        parts = []
+        left_out = 0
+        for path in [paths] if isinstance(paths, str | Path) else paths:
+            file = _File.found(str(path))
+            index = _index(file, len(files))
+            # The bounds are compared in float32 too, or 20.1 would not be equal to 20.1.
+            durations = index["duration"]
+            within = (durations >= np.float32(min_duration)) & (
+                durations <= np.float32(max_duration)
+            )
+            files.append(file)
+            parts.append(index[within])
+            left_out += int(np.count_nonzero(~within))
+        if not files:
+            raise InputError(f"no manifest given; {_REMEDY}")
+        kept = np.concatenate(parts)
+        if not len(kept):
+            raise InputError(
+                f"{','.join(file.path for file in files)}: none of the {left_out} utterances lasts "
+                f"between {min_duration:g} and {max_duration:g} s; "
+                "change --min_duration or --max_duration"
+            )
+        return cls(files, kept, left_out)
+
+    @property
+    def durations(self) -> "NDArray[np.float32]":
+        """Seconds of each utterance, float32 `[utterances]`."""
+        return np.ascontiguousarray(self._index["duration"])
+
+    def where(self, index: int) -> str:
+        """The file and line of an utterance, as messages name it: `dataset/manifest.train:17`."""
+        row = self._index[index]
+        return f"{self._files[row['file']].path}:{row['line']}"
+
+    def select(self, indices: ArrayLike) -> "Manifest":
+        """The manifest of these utterances only, in this order; `left_out` stays what it was."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Manifest(self._files, self._index[chosen], self.left_out)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @overload
+    def __getitem__(self, index: int) -> Utterance: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Manifest": ...
+    def __getitem__(self, index: int | slice) -> "Utterance | Manifest":
+        if isinstance(index, slice):
+            return Manifest(self._files, self._index[index], self.left_out)
+        row = self._index[index]
+        line = self._files[row["file"]].line_at(int(row["offset"]))
+        return parse_line(line, self.where(index))
+
+
+def parse_line(line: bytes | str, where: str) -> Utterance:
+    """The utterance that a line of a manifest describes.
+
+    Lines of older packages are read as they are: numbers may be written as text, keys that are not
+    known are ignored, and a manifest of noises needs no `text`.
+
+    Args:
+        line: UTF-8 or text.
+        where: file and line, the beginning of an error's message.
+
+    Raises:
+        InputError: the line is no such JSON object.
+    """
+    try:
+        record = json.loads(line.decode("utf-8") if isinstance(line, bytes) else line)
+    except UnicodeDecodeError:
+        raise InputError(f"{where}: not UTF-8; {_REMEDY}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not valid JSON ({error}); mend the line or {_REMEDY}") from None
+    if not isinstance(record, dict):
+        raise InputError(f"{where}: an object with audio_filepath, duration and text expected")
+    audio = record.get("audio_filepath")
+    if not isinstance(audio, str) or not audio:
+        raise InputError(f"{where}: audio_filepath missing or empty; mend the line or {_REMEDY}")
+    start, end = _seconds(record, "start", where), _seconds(record, "end", where)
+    duration = _seconds(record, "duration", where)
+    if start is not None and end is not None and end <= start:
+        raise InputError(f"{where}: end {end:g} is not after start {start:g}; mend the line")
+    if duration is None:
+        raise InputError(f"{where}: duration missing; mend the line or {_REMEDY}")
+    text, speaker = record.get("text", ""), record.get("speaker")
+    if isinstance(text, dict | list | bool) or text is None:
+        raise InputError(f"{where}: text must be text, found {text!r}; mend the line")
+    return Utterance(
+        audio, duration, str(text), None if speaker is None else str(speaker), start, end
+    )
+
+
+def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
+    """Write a manifest, whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    write_manifests({Path(path): utterances})
+
+
+def write_manifests(contents: Mapping[Path, Iterable[Utterance]]) -> None:
+    """Write several manifests; none takes its place before all are complete.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    with write_atomically(*contents) as temporaries:
+        for temporary, utterances in zip(temporaries, contents.values(), strict=True):
+            with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+                for utterance in utterances:
+                    stream.write(json.dumps(_record(utterance), ensure_ascii=False) + "\n")
+
+
+def _record(utterance: Utterance) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "audio_filepath": utterance.audio,
+        "duration": utterance.duration,
+        "text": utterance.text,
+    }
+    optional = {"speaker": utterance.speaker, "start": utterance.start, "end": utterance.end}
+    return record | {key: value for key, value in optional.items() if value is not None}
+
+
+def _seconds(record: Mapping[str, Any], key: str, where: str) -> float | None:
+    value = record.get(key)
+    if value is None:
+        return None
+    try:
+        seconds = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise InputError(f"{where}: {key} must be seconds, found {value!r}; mend the line")
+    return seconds
+
+
+_ROW = np.dtype(
+    [("offset", np.int64), ("duration", np.float32), ("line", np.int32), ("file", np.int32)]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A manifest file as it was when it was indexed."""
+
+    path: str
+    size: int
+    modified: int
+
+    @classmethod
+    def found(cls, path: str) -> "_File":
+        try:
+            with Path(path).open("rb") as stream:
+                state = os.fstat(stream.fileno())
+        except FileNotFoundError:
+            raise InputError(f"{path}: file not found; {_REMEDY}") from None
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        return cls(path, state.st_size, state.st_mtime_ns)
+
+    def lines(self) -> Iterator[tuple[int, int, bytes]]:
+        """The number, offset in bytes and content of every line that is not blank."""
+        offset = 0
+        with Path(self.path).open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                skipped = len(_BOM) if number == 1 and line.startswith(_BOM) else 0
+                if line[skipped:].strip():
+                    yield number, offset + skipped, line[skipped:]
+                offset += len(line)
+
+    def line_at(self, offset: int) -> bytes:
+        # Opened anew each time: no position to share between threads and forked processes, and
+        # the time is small beside reading the recording.
+        try:
+            with Path(self.path).open("rb") as stream:
+                state = os.fstat(stream.fileno())
+                if (state.st_size, state.st_mtime_ns) == (self.size, self.modified):
+                    stream.seek(offset)
+                    return stream.readline()
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read any more ({error.strerror})") from None
+        raise InputError(f"{self.path}: changed since it was opened; start the command again")
+
+
+def _index(file: _File, number: int) -> "NDArray[np.void]":
+    rows = (
+        (offset, parse_line(line, f"{file.path}:{line_number}").duration, line_number, number)
+        for line_number, offset, line in file.lines()
+    )
+    index = np.fromiter(rows, dtype=_ROW)
+    if not len(index):
+        raise InputError(f"{file.path}: no utterance in it; {_REMEDY}")
+    return index

@@ -1,0 +1,180 @@
+"""The settings of the data side, and `option`, with which every setting of the package is declared.
+
+Nothing here imports NumPy or anything heavier, so that `--help` answers at once.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+ShuffleMethod = Literal["batch_shuffle_clipped", "batch_shuffle", "instance_shuffle"]
+FeatureType = Literal["linear", "mfcc", "fbank"]
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    aliases: tuple[str, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """Declare one setting of a dataclass: its default and what every listing of it needs.
+
+    The type comes from the field's annotation: `int`, `float`, `str`, `bool`, a `Literal` of
+    strings, `tuple[str, ...]` (written with commas), `list[str]` (with spaces), or one of these
+    `| None`.
+
+    Args:
+        default: the value unless told otherwise.
+        help: one line for `--help` and the documentation.
+        unit: unit of the value ("s", "dB"), shown behind the help.
+        aliases: other names by which users know it.
+        minimum: smallest value allowed, itself included.
+        maximum: largest value allowed, itself included.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": help,
+            "unit": unit,
+            "aliases": aliases,
+            "minimum": minimum,
+            "maximum": maximum,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """What a recogniser is trained on and scored with."""
+
+    train_manifest: tuple[str, ...] = option(
+        ("./dataset/manifest.train",), "training manifests, separated by commas"
+    )
+    dev_manifest: str | None = option(None, "manifest that decides which epoch is best")
+    test_manifest: str | None = option(
+        "./dataset/manifest.test", "manifest scored after each epoch"
+    )
+    vocab_path: str = option("./dataset/zh_vocab.txt", "vocabulary, from tools/build_vocab.py")
+    mean_std_path: str = option(
+        "./dataset/mean_std.npz", "mean and std of the features, from tools/compute_mean_std.py"
+    )
+    min_duration: float = option(0.0, "shorter utterances are left out", unit="s", minimum=0)
+    max_duration: float = option(20.0, "longer utterances are left out", unit="s", minimum=0)
+    unknown: Literal["unk", "drop"] = option(
+        "unk", "characters that are not in the vocabulary: train on <unk>, or drop them"
+    )
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How utterances become batches."""
+
+    batch_size: int = option(32, "utterances in a batch", minimum=1)
+    shuffle_method: ShuffleMethod = option(
+        "batch_shuffle_clipped", "how batches are drawn, see docs/training"
+    )
+    sortagrad: bool = option(True, "first epoch from short to long utterances")
+    augment_conf_path: str | None = option(
+        "./conf/augmentation.json", "augmentation of the training data, None for none"
+    )
+    num_workers: int | None = option(
+        None, "processes that load data, 0 for none; None: half the cores, 4 at most", minimum=0
+    )
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """What the network hears: the same in training, statistics, evaluation, inference, serving."""
+
+    feature_type: FeatureType = option(
+        "linear", "linear: log power spectrum; mfcc: 13 cepstra with slopes; fbank: log mel bands"
+    )
+    window_ms: float = option(20.0, "length of a frame", unit="ms", minimum=2, maximum=1000)
+    hop_ms: float = option(10.0, "from one frame to the next", unit="ms", minimum=1, maximum=1000)
+    use_db_normalization: bool = option(True, "bring every recording to target_db")
+    target_db: float = option(-20.0, "loudness (RMS)", unit="dBFS", minimum=-60, maximum=0)
+    # Of more than 128 bands the lowest are narrower than a bin of the transform.
+    num_mel_bins: int = option(80, "bands of fbank features", minimum=8, maximum=128)
+
+
+@dataclass(frozen=True)
+class MeanStdSettings:
+    """What `tools/compute_mean_std.py` measures, and where it puts the result."""
+
+    num_samples: int | None = option(
+        None, "utterances to draw; None or -1: all of them", minimum=-1
+    )
+    manifest_path: tuple[str, ...] = option(
+        ("./dataset/manifest.train",), "manifests to measure, separated by commas"
+    )
+    output_path: str = option("./dataset/mean_std.npz", "where the statistics are written")
+    num_workers: int | None = option(
+        None, "processes that measure; None: one for each core", minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class ManifestSettings:
+    """How annotation files become manifests (tools/create_manifest.py)."""
+
+    annotation_path: str = option(
+        "./dataset/annotation/", "folder of path<TAB>text[<TAB>speaker] files, or one such file"
+    )
+    manifest_prefix: str = option(
+        "./dataset/manifest.", "what the manifests' names begin with, or their folder"
+    )
+    noise_path: str | None = option(
+        "./dataset/audio/noise",
+        "folder of noises for augmentation, None for none",
+        aliases=("noise_dir",),
+    )
+    to_simplified: bool = option(False, "turn Traditional into Simplified Chinese")
+    test_share: float = option(
+        0.05, "share held out for test where no file is given for it", minimum=0, maximum=0.5
+    )
+    dev_share: float = option(
+        0.05, "share held out for dev where no split is given", minimum=0, maximum=0.4
+    )
+    seed: int = option(0, "another seed divides otherwise")
+    num_workers: int | None = option(
+        None, "processes that read recordings; None: one for each core", minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class VocabularySettings:
+    """How manifests become a vocabulary (tools/build_vocab.py)."""
+
+    manifest_paths: tuple[str, ...] = option(
+        ("./dataset/manifest.train",), "manifests whose characters count, separated by commas"
+    )
+    vocab_path: str = option("./dataset/zh_vocab.txt", "where the vocabulary is written")
+    count_threshold: int = option(
+        0, "characters that occur more rarely are left to <unk>", minimum=0
+    )
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """The corpus that `tools/generate_corpus.py` speaks."""
+
+    output_dir: str = option("./dataset", "folder that receives annotation/ and audio/")
+    text: str | None = option(
+        None, "UTF-8 file with one sentence a line; None: a small Mandarin grammar"
+    )
+    num_train: int = option(2600, "clips to train on", minimum=1)
+    num_dev: int = option(200, "clips to choose the best epoch with", minimum=0)
+    num_test: int = option(200, "clips to test with", minimum=0)
+    unseen_share: float = option(
+        0.3,
+        "share of dev and test clips whose sentence no training voice speaks",
+        minimum=0,
+        maximum=1,
+    )
+    seed: int = option(0, "another seed gives another corpus", minimum=0)
+    num_workers: int | None = option(
+        None, "processes that speak; None: one for each core", minimum=1
+    )

@@ -1,0 +1,47 @@
+"""From the options of eval.py and infer.py to a predictor."""
+
+import numpy as np
+
+from data_utils.errors import InputError
+from data_utils.normalizer import Normalizer
+from data_utils.text import Vocabulary
+from inference.predictor import Predictor
+from inference.settings import ModelSettings
+from model_utils.options import Options
+from model_utils.recogniser import Recogniser, resolve
+from model_utils.settings import DeviceSettings
+from model_utils.trainer import checkpoint
+
+
+def load_predictor(options: Options) -> Predictor:
+    """The predictor of the checkpoint that the options name.
+
+    Sizes, vocabulary and statistics may be given too, as older packages wanted them; they are
+    compared with the checkpoint's, and make up for them where it is weights alone.
+
+    Raises:
+        InputError: no such checkpoint, or something given contradicts it.
+    """
+    model = options[ModelSettings]
+    saved = checkpoint.load(model.resume_model)
+    recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
+    if saved.info is not None:
+        _check(recogniser, model)
+    return Predictor(saved, options[DeviceSettings], recogniser)
+
+
+def _check(recogniser: Recogniser, model: ModelSettings) -> None:
+    if model.vocab_path is not None:
+        difference = recogniser.vocabulary.difference(Vocabulary.load(model.vocab_path))
+        if difference:
+            raise InputError(
+                f"{model.vocab_path}: not the vocabulary of {model.resume_model}: {difference}; "
+                f"leave --vocab_path out"
+            )
+    if model.mean_std_path is not None:
+        given = Normalizer.load(model.mean_std_path, recogniser.features)
+        if not np.allclose(given.mean, recogniser.normalizer.mean, rtol=1e-4, atol=1e-4):
+            raise InputError(
+                f"{model.mean_std_path}: not the statistics of {model.resume_model}; "
+                f"leave --mean_std_path out"
+            )

@@ -1,0 +1,83 @@
+"""From a recording to text with a trained model."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from data_utils.audio import SAMPLE_RATE, Audio, check_speech, read_speech, resample
+from data_utils.errors import InputError
+from data_utils.features import extract
+from decoders.greedy import greedy_decode
+from inference.engines import paddle_engine
+from model_utils.recogniser import Recogniser
+from model_utils.settings import DeviceSettings
+from model_utils.trainer import checkpoint
+from model_utils.trainer.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was recognised in one recording."""
+
+    text: str
+    confidence: float
+    """Between 0 and 1, see `decoders.greedy`."""
+    seconds: float
+    """Time that features, network and decoder took."""
+
+
+class Predictor:
+    """Transcribes recordings with the model of one checkpoint.
+
+    Args:
+        model: path of a `.pdparams` file, or a checkpoint already read.
+        device: what to compute on; by default a GPU if there is one.
+        recogniser: what the checkpoint lacks, where it is weights alone.
+
+    Raises:
+        InputError: the checkpoint cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Checkpoint,
+        device: DeviceSettings | None = None,
+        recogniser: Recogniser | None = None,
+    ) -> None:
+        saved = model if isinstance(model, Checkpoint) else checkpoint.load(model)
+        self.recogniser = recogniser or Recogniser.of(saved.info or {}, str(saved.path))
+        self.log_probs = paddle_engine(saved, self.recogniser, device or DeviceSettings())
+
+    def transcribe(
+        self, source: str | Path | bytes | ArrayLike, rate: int = SAMPLE_RATE
+    ) -> Transcript:
+        """The text of one recording.
+
+        Args:
+            source: path of a recording, its content as bytes, or samples [n] between -1 and 1.
+            rate: of samples, in Hz; recordings know theirs.
+
+        Raises:
+            AudioError: not a recording, or silent, or shorter than a frame.
+        """
+        started = time.perf_counter()
+        samples = _samples(source, rate)
+        features = self.recogniser.normalizer(extract(samples, self.recogniser.features))
+        log_probs, lengths = self.log_probs(features[np.newaxis], np.array([len(features)]))
+        decoded = greedy_decode(log_probs[0, : lengths[0]])
+        text = self.recogniser.vocabulary.decode(decoded.ids)
+        return Transcript(text, decoded.confidence, time.perf_counter() - started)
+
+
+def _samples(source: str | Path | bytes | ArrayLike, rate: int) -> NDArray[np.float32]:
+    if isinstance(source, str | Path | bytes):
+        return read_speech(source).samples
+    samples = np.asarray(source, dtype=np.float32)
+    if samples.ndim != 1:
+        raise InputError(f"samples of one channel [n] expected, found {list(samples.shape)}")
+    audio = Audio(resample(samples, rate, SAMPLE_RATE), SAMPLE_RATE)
+    check_speech(audio, "samples")
+    return audio.samples

@@ -1,0 +1,65 @@
+"""Options of eval.py and infer.py that are about using a model; importable without NumPy."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from data_utils.settings import option
+from model_utils.options import Reserved
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which model, and what it lacks where only weights were kept."""
+
+    resume_model: str = option("./models/param/50.pdparams", "checkpoint to use")
+    vocab_path: str | None = option(
+        None, "checked against the checkpoint's; needed where it is weights alone"
+    )
+    mean_std_path: str | None = option(
+        None, "checked against the checkpoint's; needed where it is weights alone"
+    )
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What is scored, and how."""
+
+    test_manifest: tuple[str, ...] = option(
+        ("./dataset/manifest.test",), "manifests to score, separated by commas"
+    )
+    error_rate_type: Literal["cer", "wer"] = option("cer", "count characters or words")
+    batch_size: int = option(64, "utterances in a batch", minimum=1)
+    num_workers: int | None = option(
+        None, "processes that load data, 0 for none; None: half the cores, 4 at most", minimum=0
+    )
+    result_path: str = option(
+        "./results/eval.txt", "file of references and hypotheses, one utterance a line"
+    )
+
+
+@dataclass(frozen=True)
+class TranscriptionSettings:
+    """What infer.py reads and how it answers."""
+
+    audio_path: list[str] | None = option(
+        None, "one or more recordings of any format", aliases=("wav_path",)
+    )
+    json: bool = option(False, "one JSON object a line instead of the usual text")
+
+
+DECODER_OPTIONS = (
+    Reserved("decoding_method", ("ctc_greedy",)),
+    Reserved("beam_size", (10, 300)),
+    Reserved("alpha", (1.2,)),
+    Reserved("beta", (0.35,)),
+    Reserved("cutoff_prob", (1.0, 0.99)),
+    Reserved("cutoff_top_n", (40,)),
+    Reserved("num_proc_bsearch", (8,)),
+    Reserved("lang_model_path", ("./lm/zh_giga.no_cna_cmn.prune01244.klm",)),
+)
+INFERENCE_OPTIONS = (
+    *DECODER_OPTIONS,
+    Reserved("is_long_audio", (False,)),
+    Reserved("to_an", (True,)),
+    Reserved("model_dir", ("./models/infer/",)),
+)

@@ -1,0 +1,210 @@
+"""Strided convolutions over (frequency, time), with batch statistics of valid frames alone.
+
+The sizes are those of Deep Speech 2 (Amodei et al. 2016, table 1): 41x11 with stride 2x3, then
+21x11 with stride 2x1.
+
+Padded frames never count: they are zero before every convolution, as silence beyond the clip's end
+would be, and they are left out of the batch statistics. With them in, an utterance's output would
+depend on its batch mates, and training and evaluation would drift apart.
+"""
+
+import paddle
+from paddle import Tensor, nn
+from paddle.autograd import PyLayer, PyLayerContext
+from paddle.nn import functional
+
+KERNELS = ((41, 11), (21, 11), (21, 11))
+STRIDES = ((2, 3), (2, 1), (2, 1))
+CEILING = 20.0
+"""Upper bound of the clipped ReLU."""
+
+
+def output_size(size: int | Tensor, kernel: int, stride: int) -> int | Tensor:
+    """Length of a convolution's output, its input padded by kernel // 2 at both ends."""
+    return (size + 2 * (kernel // 2) - kernel) // stride + 1
+
+
+def output_bins(num_bins: int, num_layers: int) -> int:
+    """Frequency bins that `num_layers` convolutions leave of `num_bins`."""
+    for (kernel, _), (stride, _) in zip(KERNELS[:num_layers], STRIDES, strict=False):
+        num_bins = int(output_size(num_bins, kernel, stride))
+    return num_bins
+
+
+def output_frames(frames: int, num_layers: int) -> int:
+    """Frames that `num_layers` convolutions leave of `frames`."""
+    for (_, kernel), (_, stride) in zip(KERNELS[:num_layers], STRIDES, strict=False):
+        frames = int(output_size(frames, kernel, stride))
+    return frames
+
+
+class Convolution(nn.Layer):
+    """One convolution without bias (the normalisation behind it has one).
+
+    The clip changes nothing: oneDNN's compiled region has to end in an operation of its own, a
+    bare convolution there ends in a segmentation fault (Paddle 3.3.1).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, layer: int) -> None:
+        super().__init__()
+        kernel = KERNELS[layer]
+        self.conv = nn.Conv2D(
+            in_channels,
+            out_channels,
+            kernel,
+            stride=STRIDES[layer],
+            padding=(kernel[0] // 2, kernel[1] // 2),
+            bias_attr=False,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, in_channels, bins, frames] -> [batch, out_channels, bins', frames']."""
+        return paddle.clip(self.conv(x), -1e30, 1e30)
+
+
+def compiled(convolution: Convolution, in_channels: int, bins: int) -> nn.Layer:
+    """`convolution` as a region of its own compiled for oneDNN; any batch, any number of frames.
+
+    Brings something only where `runtime.prepare` set Paddle's flag before the import. Without the
+    input's shape every new length would be traced again.
+    """
+    spec = paddle.static.InputSpec([None, in_channels, bins, None], dtype="float32")
+    return paddle.jit.to_static(convolution, full_graph=True, input_spec=[spec])
+
+
+def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """`x * scale + shift` per channel; Paddle's batch norm kernel is its fastest way on CPU."""
+    zeros, ones = paddle.zeros_like(scale), paddle.ones_like(scale)
+    return functional.batch_norm(x, zeros, ones, scale, shift, training=False, epsilon=0.0)
+
+
+class _NormaliseValid(PyLayer):
+    """Batch norm over valid frames, then a clip to [0, ceiling] if there is one, then the mask.
+
+    In one layer with its gradient in closed form (Ioffe and Szegedy 2015, section 3): written with
+    broadcast operations it takes several times as long, most of it in their gradients.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: PyLayerContext,
+        x: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        mask: Tensor,
+        count: Tensor,
+        epsilon: float,
+        ceiling: float | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`x` [batch, channels, bins, frames], mask [batch, 1, 1, frames], count [1]."""
+        mean = paddle.sum(x * mask, axis=[0, 2, 3]) / count
+        centred = _affine(x, paddle.ones_like(mean), -mean) * mask
+        variance = paddle.sum(centred * centred, axis=[0, 2, 3]) / count
+        inverse = paddle.rsqrt(variance + epsilon)
+        y = _affine(centred, inverse * scale, shift)
+        if ceiling is not None:
+            y = paddle.clip(y, 0.0, ceiling)
+        y = y * mask
+        ctx.save_for_backward(centred, inverse, scale, mask, count, y)
+        ctx.ceiling = ceiling
+        ctx.set_materialize_grads(False)
+        return y, mean, variance
+
+    @staticmethod
+    def backward(ctx: PyLayerContext, grad: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+        centred, inverse, scale, mask, count, y = ctx.saved_tensor()
+        if ctx.ceiling is None:
+            grad = grad * mask
+        else:  # y is 0 in the padding, so this masks too
+            inside = paddle.logical_and(y > 0.0, y < ctx.ceiling)
+            grad = grad * inside.astype(grad.dtype)
+        grad_shift = paddle.sum(grad, axis=[0, 2, 3])
+        grad_scale = paddle.sum(grad * centred, axis=[0, 2, 3]) * inverse
+        step = scale * inverse
+        grad_x = _affine(grad, step, -step * grad_shift / count) * mask
+        grad_x += _affine(centred, -step * inverse * grad_scale / count, paddle.zeros_like(step))
+        return grad_x, grad_scale, grad_shift, None, None
+
+
+class ValidBatchNorm(nn.Layer):
+    """Batch normalisation whose statistics see valid frames alone, with an optional clipped ReLU.
+
+    Args:
+        channels: size of axis 1.
+        ceiling: upper bound of the clipped ReLU behind it, None for no activation.
+        momentum: weight of the past in the running mean and variance.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        ceiling: float | None = CEILING,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.scale = self.create_parameter(
+            [channels], default_initializer=nn.initializer.Constant(1.0)
+        )
+        self.shift = self.create_parameter([channels], is_bias=True)
+        self.register_buffer("mean", paddle.zeros([channels]))
+        self.register_buffer("variance", paddle.ones([channels]))
+        self.ceiling, self.momentum, self.epsilon = ceiling, momentum, epsilon
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [batch, channels, bins, frames], mask [batch, 1, 1, frames] of 1 and 0 -> like x."""
+        if self.training:
+            count = paddle.sum(mask) * x.shape[2]
+            y, mean, variance = _NormaliseValid.apply(
+                x, self.scale, self.shift, mask, count, self.epsilon, self.ceiling
+            )
+            with paddle.no_grad():
+                for running, batch in ((self.mean, mean), (self.variance, variance)):
+                    running.set_value(self.momentum * running + (1 - self.momentum) * batch)
+            return y
+        inverse = paddle.rsqrt(self.variance + self.epsilon) * self.scale
+        y = _affine(x, inverse, self.shift - self.mean * inverse)
+        return (y if self.ceiling is None else paddle.clip(y, 0.0, self.ceiling)) * mask
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """1.0 at valid frames, 0.0 in the padding; [batch] -> float32 [batch, frames]."""
+    return (paddle.arange(frames) < lengths.astype("int64").unsqueeze(1)).astype("float32")
+
+
+class ConvolutionStack(nn.Layer):
+    """One to three convolutions, each with batch norm and clipped ReLU.
+
+    Args:
+        num_bins: feature bins of a frame.
+        channels: channels of every layer.
+        num_layers: 1 to 3.
+        compile_convolutions: run each convolution as a region compiled for oneDNN.
+    """
+
+    def __init__(
+        self, num_bins: int, channels: int, num_layers: int, compile_convolutions: bool = False
+    ) -> None:
+        super().__init__()
+        self.num_layers = num_layers
+        self.output_width = channels * output_bins(num_bins, num_layers)
+        self.convolutions = nn.LayerList()
+        self.norms = nn.LayerList()
+        for layer in range(num_layers):
+            in_channels = channels if layer else 1
+            convolution: nn.Layer = Convolution(in_channels, channels, layer)
+            if compile_convolutions:
+                bins = output_bins(num_bins, layer)
+                convolution = compiled(convolution, in_channels, bins)
+            self.convolutions.append(convolution)
+            self.norms.append(ValidBatchNorm(channels))
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """features [batch, frames, bins], lengths [batch] -> [batch, frames', width], [batch]."""
+        x = features * frame_mask(lengths, features.shape[1]).unsqueeze(-1)
+        x = x.transpose([0, 2, 1]).unsqueeze(1)
+        for layer in range(self.num_layers):
+            lengths = output_size(lengths, KERNELS[layer][1], STRIDES[layer][1])
+            x = self.convolutions[layer](x)
+            x = self.norms[layer](x, frame_mask(lengths, x.shape[3]).unsqueeze([1, 2]))
+        return x.transpose([0, 3, 1, 2]).flatten(2), lengths

@@ -1,0 +1,55 @@
+"""DeepSpeech2 (Amodei et al. 2016): convolutions, recurrent layers, one output layer for CTC."""
+
+from paddle import Tensor, nn
+
+from model_utils.networks.conv import ConvolutionStack
+from model_utils.networks.rnn import RecurrentStack
+from model_utils.settings import NetworkSettings
+
+
+class DeepSpeech2(nn.Layer):
+    """Features to logits over the vocabulary, three feature frames to one output frame.
+
+    Args:
+        num_bins: feature bins of a frame.
+        num_classes: tokens of the vocabulary, the blank (id 0) included.
+        settings: sizes.
+        compile_convolutions: run the convolutions compiled for oneDNN.
+    """
+
+    def __init__(
+        self,
+        num_bins: int,
+        num_classes: int,
+        settings: NetworkSettings,
+        compile_convolutions: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv = ConvolutionStack(
+            num_bins, settings.conv_channels, settings.num_conv_layers, compile_convolutions
+        )
+        self.rnn = RecurrentStack(
+            self.conv.output_width,
+            settings.rnn_layer_size,
+            settings.num_rnn_layers,
+            settings.rnn_type,
+            settings.rnn_direction == "bidirectional",
+            settings.lookahead,
+            settings.rnn_norm,
+            settings.dropout,
+        )
+        self.output = nn.Linear(self.rnn.output_width, num_classes)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of a batch.
+
+        Args:
+            features: float32 [batch, frames, bins].
+            lengths: valid frames, int64 [batch].
+
+        Returns:
+            Logits float32 [batch, output_frames, classes] and their valid frames, int64 [batch].
+            In evaluation mode an utterance's valid outputs do not depend on its batch mates.
+        """
+        x, lengths = self.conv(features, lengths)
+        return self.output(self.rnn(x, lengths)), lengths

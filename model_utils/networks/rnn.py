@@ -1,0 +1,111 @@
+"""Recurrent layers with normalisation in front of each, and a lookahead convolution.
+
+Padding is set to zero before each recurrent layer: large values there turn the weights' gradients
+of Paddle's GRU into NaN while its outputs stay right.
+"""
+
+import paddle
+from paddle import Tensor, nn
+
+from model_utils.networks.conv import ValidBatchNorm, frame_mask
+
+CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.SimpleRNN}
+
+
+class SequenceBatchNorm(nn.Layer):
+    """Batch norm of each unit over all valid frames of the batch (Laurent et al. 2015, eq. 9)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = ValidBatchNorm(width, ceiling=None)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [batch, frames, width], mask [batch, frames] -> like x, padding zero."""
+        x = x.transpose([0, 2, 1]).unsqueeze(2)
+        return self.norm(x, mask.unsqueeze([1, 2])).squeeze(2).transpose([0, 2, 1])
+
+
+class MaskedLayerNorm(nn.Layer):
+    """Layer norm of each frame by itself (Ba et al. 2016); padding becomes zero."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [batch, frames, width], mask [batch, frames] -> like x, padding zero."""
+        return self.norm(x) * mask.unsqueeze(-1)
+
+
+class Lookahead(nn.Layer):
+    """Row convolution (Wang et al. 2016): y[t] = sum over j = 0..context of w[j] * x[t + j].
+
+    Frames beyond an utterance's end are zero, so batch mates do not matter.
+    """
+
+    def __init__(self, width: int, context: int) -> None:
+        super().__init__()
+        self.context = context
+        self.conv = nn.Conv1D(width, width, context + 1, groups=width, bias_attr=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, frames, width] with zero padding -> like x."""
+        x = nn.functional.pad(x.transpose([0, 2, 1]), [0, self.context], data_format="NCL")
+        return self.conv(x).transpose([0, 2, 1])
+
+
+class RecurrentStack(nn.Layer):
+    """Recurrent layers, one after the other, each normalised and with dropout in front.
+
+    Args:
+        input_width: values of a frame that comes in.
+        units: units of each layer and direction.
+        num_layers: how many.
+        cell: "gru", "lstm" or "rnn" (tanh).
+        bidirectional: read both ways and concatenate; otherwise forward alone.
+        lookahead: future frames mixed in behind a forward stack, 0 for none.
+        norm: "layer" or "batch".
+        dropout: share of values dropped.
+    """
+
+    def __init__(
+        self,
+        input_width: int,
+        units: int,
+        num_layers: int,
+        cell: str,
+        bidirectional: bool,
+        lookahead: int,
+        norm: str,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        norm_class = MaskedLayerNorm if norm == "layer" else SequenceBatchNorm
+        self.output_width = units * (2 if bidirectional else 1)
+        self.norms = nn.LayerList()
+        self.layers = nn.LayerList()
+        for layer in range(num_layers):
+            width = self.output_width if layer else input_width
+            self.norms.append(norm_class(width))
+            direction = "bidirect" if bidirectional else "forward"
+            self.layers.append(CELLS[cell](width, units, direction=direction))
+        self.lookahead = (
+            Lookahead(self.output_width, lookahead) if lookahead and not bidirectional else None
+        )
+        self.output_norm = norm_class(self.output_width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """x [batch, frames, input_width], lengths [batch] -> [batch, frames, output_width]."""
+        mask = frame_mask(lengths, x.shape[1])
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            x = self.dropout(norm(x, mask))
+            x, _ = layer(x, sequence_length=lengths)
+        if self.lookahead is not None:
+            x = self.lookahead(x * mask.unsqueeze(-1))
+        return self.dropout(self.output_norm(x, mask))
+
+
+def count_parameters(layer: nn.Layer) -> int:
+    """Trained values in `layer` (running statistics are none)."""
+    return sum(int(paddle.numel(parameter)) for parameter in layer.parameters())

@@ -1,0 +1,303 @@
+"""From the settings of a command to its flags, its JSON5 file, its help and its table.
+
+Every option is declared once, in a dataclass beside the code it steers, with
+`data_utils.settings.option`. This module composes several of them for a command. A value comes from
+the flag on the command line, else from `--config FILE`, else from the default.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar
+
+from data_utils.errors import InputError
+
+Settings = TypeVar("Settings")
+
+TITLE = "-----------  Configuration Arguments -----------"
+RULE = "-" * 48
+
+_FALSE = {"false", "no", "off", "0"}
+_TRUE = {"true", "yes", "on", "1"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Reserved:
+    """An option that users of older packages give and that is not built yet.
+
+    Its defaults are accepted and change nothing; any other value is refused.
+    """
+
+    name: str
+    defaults: tuple[Any, ...]
+
+
+class Options:
+    """The resolved options of one command: `options[FeatureSettings]` is that settings object."""
+
+    def __init__(self, command: str, groups: Mapping[type, Any], given: frozenset[str]) -> None:
+        self.command = command
+        self._groups = dict(groups)
+        self.given = given
+        """Names that the command line or the configuration file set, rather than a default."""
+
+    def __getitem__(self, settings: type[Settings]) -> Settings:
+        return self._groups[settings]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every option by name, for the table and the checkpoint."""
+        return {
+            field.name: getattr(group, field.name)
+            for group in self._groups.values()
+            for field in dataclasses.fields(group)
+        }
+
+    def table(self) -> str:
+        """The table that training prints: one `name: value` a line, sorted."""
+        values = self.as_dict()
+        lines = [
+            f"{name}: {','.join(value) if isinstance(value, tuple) else value}"
+            for name, value in sorted(values.items())
+        ]
+        return "\n".join([TITLE, *lines, RULE])
+
+
+def parse(
+    command: str,
+    settings: Sequence[type],
+    argv: Sequence[str] | None = None,
+    *,
+    description: str = "",
+    reserved: Sequence[Reserved] = (),
+) -> Options:
+    """Read the options of `command` from `argv`, and from the file that `--config` names.
+
+    Args:
+        command: the command's name, for messages.
+        settings: dataclasses whose fields are the options.
+        argv: arguments without the program's name; `sys.argv[1:]` by default.
+        description: first lines of `--help`.
+        reserved: options that are known but not built yet.
+
+    Raises:
+        InputError: an unknown option or key, or a value of the wrong type or out of range.
+    """
+    fields = {field.name: field for group in settings for field in dataclasses.fields(group)}
+    kinds = {
+        name: kind
+        for group in settings
+        for name, kind in typing.get_type_hints(group).items()
+        if name in fields
+    }
+    aliases = {alias: name for name, field in fields.items() for alias in field.metadata["aliases"]}
+    parser = _parser(command, description, settings, kinds, reserved)
+    given = vars(parser.parse_args(sys.argv[1:] if argv is None else list(argv)))
+
+    values: dict[str, Any] = {}
+    config = given.pop("config", None)
+    if config not in (None, "None"):
+        known = {*fields, *aliases, *(item.name for item in reserved)}
+        for key, value in _read_config(Path(config), known).items():
+            values[aliases.get(key, key)] = (value, f"{config}: {key}")
+    values.update({name: (value, f"--{name}") for name, value in given.items()})
+
+    for item in reserved:
+        value, origin = values.pop(item.name, (None, ""))
+        if origin:
+            _refuse_reserved(item, value, origin)
+    converted = {
+        name: convert(value, kinds[name], fields[name].metadata, origin)
+        for name, (value, origin) in values.items()
+    }
+    groups = {
+        group: group(
+            **{f.name: converted[f.name] for f in dataclasses.fields(group) if f.name in converted}
+        )
+        for group in settings
+    }
+    return Options(command, groups, frozenset(converted))
+
+
+def run_command(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command's `main`; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        status = main() or 0
+        sys.stdout.flush()
+    except InputError as error:
+        sys.exit(_complain(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output (head, less) has left
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(status)
+
+
+def _complain(error: InputError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+
+
+def convert(value: Any, kind: Any, metadata: Mapping[str, Any], origin: str) -> Any:
+    """`value`, text from a flag or anything from JSON5, as the annotated type `kind`.
+
+    `None`, `True` and `False` may be written as words. `origin` begins the message of an error.
+    """
+    alternatives = typing.get_args(kind) if _is_union(kind) else (kind,)
+    if value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null")):
+        if type(None) in alternatives:
+            return None
+        raise InputError(f"{origin}: a value is needed, None was given")
+    inner = next(item for item in alternatives if item is not type(None))
+    if typing.get_origin(inner) in (tuple, list):
+        # A tuple is written with commas, a list (of files, whose names may hold one) with spaces.
+        split = [value] if typing.get_origin(inner) is list else str(value).split(",")
+        items = value if isinstance(value, list | tuple) else split
+        return typing.get_origin(inner)(str(item) for item in items)
+    if typing.get_origin(inner) is Literal:
+        choices = typing.get_args(inner)
+        if value not in choices:
+            raise InputError(f"{origin}: {value!r} is not one of {', '.join(choices)}")
+        return value
+    return _in_range(_scalar(value, inner, origin), metadata, origin)
+
+
+def _scalar(value: Any, kind: type, origin: str) -> Any:
+    word = str(value).strip().lower()
+    if kind is bool:
+        if word in _TRUE:
+            return True
+        if word in _FALSE:
+            return False
+        raise InputError(f"{origin}: True or False expected, found {value!r}")
+    if kind is str:
+        if isinstance(value, dict | list):
+            raise InputError(f"{origin}: text expected, found {value!r}")
+        return str(value)
+    try:
+        number = float(value) if not isinstance(value, bool) else None
+    except (TypeError, ValueError):
+        number = None
+    if number is None or number != number or (kind is int and number != int(number)):
+        expected = "a whole number" if kind is int else "a number"
+        raise InputError(f"{origin}: {expected} expected, found {value!r}")
+    return kind(number)
+
+
+def _in_range(value: Any, metadata: Mapping[str, Any], origin: str) -> Any:
+    low, high = metadata["minimum"], metadata["maximum"]
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"at least {low}" if high is None else f"at most {high}"
+        if low is not None and high is not None:
+            bounds = f"between {low} and {high}"
+        raise InputError(f"{origin}: must be {bounds}, found {value}")
+    return value
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _refuse_reserved(item: Reserved, value: Any, origin: str) -> None:
+    accepted = {str(default) for default in item.defaults}
+    if str(value) not in accepted:
+        raise InputError(
+            f"{origin}: {value} is not available in this version; "
+            f"leave it at {' or '.join(map(str, item.defaults))}"
+        )
+
+
+def _read_config(path: Path, known: set[str]) -> dict[str, Any]:
+    import json5
+
+    try:
+        content = json5.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON5: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: an object of options expected, found {type(content).__name__}")
+    for key in content:
+        if key not in known:
+            raise InputError(f"{path}: unknown key {key!r}{_nearest(key, known)}")
+    return content
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose mistakes are an InputError of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments: "):
+            unknown = message.removeprefix("unrecognized arguments: ").split()[0]
+            flags = {flag.lstrip("-") for flag in self._option_string_actions}
+            name = unknown.lstrip("-").split("=")[0]
+            raise InputError(
+                f"unknown option {unknown.split('=')[0]}{_nearest(name, flags)}; "
+                f"{self.prog} --help lists them all"
+            )
+        raise InputError(f"{message}; {self.prog} --help lists the options")
+
+
+def _parser(
+    command: str,
+    description: str,
+    settings: Sequence[type],
+    kinds: Mapping[str, Any],
+    reserved: Sequence[Reserved],
+) -> _Parser:
+    parser = _Parser(
+        prog=command,
+        description=description,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "-C", "--config", metavar="FILE", help="JSON5 file of options; flags override it"
+    )
+    for group in settings:
+        for field in dataclasses.fields(group):
+            _add_flag(parser, field, kinds[field.name])
+    for item in reserved:
+        shown = " or ".join(map(str, item.defaults))
+        parser.add_argument(
+            f"--{item.name}",
+            nargs="?",
+            const="True",
+            metavar="VALUE",
+            help=f"known from older packages, not built yet: only {shown} is accepted",
+        )
+    return parser
+
+
+def _add_flag(parser: _Parser, field: "dataclasses.Field[Any]", kind: Any) -> None:
+    meta = field.metadata
+    inner = next(item for item in (typing.get_args(kind) if _is_union(kind) else (kind,)))
+    default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+    unit = f" {meta['unit']}" if meta["unit"] and default is not None else ""
+    text = f"{meta['help']} [{default}{unit}]".replace("%", "%%")
+    names = [f"-{a}" if len(a) == 1 else f"--{a}" for a in meta["aliases"]]
+    extra: dict[str, Any] = {}
+    if typing.get_origin(inner) is Literal:
+        extra["metavar"] = "|".join(typing.get_args(inner))
+    elif typing.get_origin(inner) is list:
+        extra.update(nargs="+", metavar="FILE")
+    elif typing.get_origin(inner) is tuple:
+        extra["metavar"] = "A,B,..."
+    elif inner is bool:
+        extra.update(nargs="?", const="True", metavar="True|False")
+    else:
+        extra["metavar"] = inner.__name__.upper()
+    parser.add_argument(f"--{field.name}", *names, dest=field.name, help=text, **extra)

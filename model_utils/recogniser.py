@@ -1,0 +1,139 @@
+"""A recogniser as data: vocabulary, features, statistics and sizes. Importable without Paddle."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from data_utils.augmentation.pipeline import AugmentationPipeline
+from data_utils.dataset import SpeechDataset
+from data_utils.errors import InputError
+from data_utils.features import num_bins
+from data_utils.manifest import Manifest
+from data_utils.normalizer import Normalizer
+from data_utils.settings import FeatureSettings
+from data_utils.text import Vocabulary
+from model_utils.options import Options
+from model_utils.settings import NetworkSettings
+
+if TYPE_CHECKING:
+    from model_utils.networks.deepspeech2 import DeepSpeech2
+    from model_utils.trainer.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """All that turns recordings into text, beside the weights; a checkpoint carries it."""
+
+    vocabulary: Vocabulary
+    features: FeatureSettings
+    normalizer: Normalizer
+    network: NetworkSettings
+    unknown: Literal["unk", "drop"] = "unk"
+
+    def describe(self) -> dict[str, Any]:
+        """JSON values, from which `of` makes an equal recogniser."""
+        return {
+            "task": "recognition",
+            "vocabulary": list(self.vocabulary.tokens),
+            "features": dataclasses.asdict(self.features),
+            "normalizer": self.normalizer.to_dict(),
+            "network": dataclasses.asdict(self.network),
+            "unknown": self.unknown,
+        }
+
+    @classmethod
+    def of(cls, info: Mapping[str, Any], where: str) -> "Recogniser":
+        """The recogniser that a checkpoint's JSON describes.
+
+        Raises:
+            InputError: a part of it is missing or not understood.
+        """
+        try:
+            if info["task"] != "recognition":
+                raise InputError(f"{where}: a model for {info['task']}, not for recognition")
+            return cls(
+                Vocabulary(tuple(info["vocabulary"])),
+                FeatureSettings(**info["features"]),
+                Normalizer.from_dict(info["normalizer"]),
+                NetworkSettings(**info["network"]),
+                info["unknown"],
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{where}: {error} in its description; it was made by another version"
+            ) from None
+
+    @property
+    def num_bins(self) -> int:
+        """Feature bins of a frame."""
+        return num_bins(self.features)
+
+    def build(self, compile_convolutions: bool) -> "DeepSpeech2":
+        """A network of these sizes with new weights."""
+        from model_utils.networks.deepspeech2 import DeepSpeech2
+
+        return DeepSpeech2(self.num_bins, len(self.vocabulary), self.network, compile_convolutions)
+
+    def dataset(
+        self,
+        manifest: Manifest,
+        augmentation: AugmentationPipeline | None = None,
+        seed: int = 0,
+    ) -> SpeechDataset:
+        """The examples of `manifest`, as this recogniser hears and writes them."""
+        return SpeechDataset(
+            manifest,
+            self.vocabulary,
+            self.features,
+            self.normalizer,
+            self.network.time_reduction,
+            self.unknown,
+            augmentation,
+            seed,
+        )
+
+
+def resolve(
+    options: Options,
+    saved: "Checkpoint | None",
+    vocab_path: str | None,
+    mean_std_path: str | None,
+    unknown: Literal["unk", "drop"] = "unk",
+) -> Recogniser:
+    """The recogniser that a checkpoint carries, or else the one that files and sizes make.
+
+    Args:
+        options: with `NetworkSettings` and `FeatureSettings`; whatever of them was given must
+            agree with the checkpoint, dropout alone may change.
+        saved: a checkpoint; None, or one of weights alone, leaves everything to the rest.
+        vocab_path: file of the vocabulary.
+        mean_std_path: file of the statistics.
+        unknown: what becomes of characters outside the vocabulary.
+
+    Raises:
+        InputError: an option contradicts the checkpoint, or a file is needed and missing.
+    """
+    features, network = options[FeatureSettings], options[NetworkSettings]
+    if saved is None or saved.info is None:
+        if vocab_path is None or mean_std_path is None:
+            where = saved.path if saved is not None else "no checkpoint"
+            raise InputError(
+                f"{where}: weights alone, without a JSON beside it; give --vocab_path, "
+                f"--mean_std_path and the sizes it was trained with"
+            )
+        normalizer = Normalizer.load(mean_std_path, features)
+        return Recogniser(Vocabulary.load(vocab_path), features, normalizer, network, unknown)
+    carried = Recogniser.of(saved.info, str(saved.path))
+    for given, own in ((features, carried.features), (network, carried.network)):
+        for field in dataclasses.fields(given):
+            value, trained = getattr(given, field.name), getattr(own, field.name)
+            if field.name in options.given and value != trained and field.name != "dropout":
+                raise InputError(
+                    f"--{field.name}={value}: {saved.path} was trained with {trained}; "
+                    f"leave the option out"
+                )
+    if "dropout" in options.given:
+        changed = dataclasses.replace(carried.network, dropout=network.dropout)
+        carried = dataclasses.replace(carried, network=changed)
+    return carried

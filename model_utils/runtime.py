@@ -1,0 +1,201 @@
+"""What the process must settle before Paddle is imported, and which engine convolutions may use.
+
+Paddle reads its flags and thread count once, at import. `prepare` sets them; call it first.
+
+On CPU the convolutions are most of a training step, and oneDNN runs them several times as fast as
+Paddle's plain kernels, in one form only: each alone in a compiled region (`networks.conv.compiled`)
+with the flag set before the import. Other forms were found to give wrong gradients, so nothing is
+believed: `engine_proof` compares both engines on the real layers, in a child process, because a
+fault there must not take the run with it. The verdict is kept for this CPU, Paddle version and
+these layers.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from model_utils.settings import DeviceSettings, NetworkSettings
+
+PROOF_SECONDS = 300.0
+"""A proof that takes longer counts as failed."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What this process computes on."""
+
+    name: str
+    """"cpu" or "gpu:0"."""
+    engine: str
+    """"onednn" (convolutions compiled for it) or "plain"."""
+    threads: int
+    """Threads of the CPU engine."""
+
+    @property
+    def compile_convolutions(self) -> bool:
+        """Whether networks are to be built with compiled convolutions."""
+        return self.engine == "onednn"
+
+
+def prepare(
+    settings: DeviceSettings, network: NetworkSettings | None = None, num_bins: int = 0
+) -> Device:
+    """Set the process up and choose device and engine; must come before Paddle's first import.
+
+    Args:
+        settings: device and engine wanted.
+        network: sizes of the network whose convolutions are to be compiled; None: plain engine.
+        num_bins: feature bins of a frame.
+
+    Returns:
+        What is in force. A GPU that is wanted and not there is said in one line, and the CPU used.
+    """
+    threads = settings.num_threads or available_cores()
+    if settings.use_gpu and not gpu_missing():
+        _set_environment(threads, onednn=False)
+        paddle = _import_paddle()
+        paddle.device.set_device("gpu")
+        return Device(paddle.device.get_device(), "plain", threads)
+    if settings.use_gpu:
+        print(f"use_gpu: {gpu_missing()}; going on with the CPU, {threads} threads")
+    engine = "plain"
+    if settings.engine == "auto" and network is not None:
+        problem = proved_wrong(network, num_bins, threads)
+        if problem:
+            print(
+                f"warning: the plain engine is used, several times slower: {problem}",
+                file=sys.stderr,
+            )
+        else:
+            engine = "onednn"
+    _set_environment(threads, onednn=engine == "onednn")
+    paddle = _import_paddle()
+    paddle.device.set_device("cpu")
+    return Device("cpu", engine, threads)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def paddle_version() -> str:
+    """Package and version of the installed Paddle, without importing it."""
+    for package in ("paddlepaddle-gpu", "paddlepaddle"):
+        try:
+            return f"{package} {metadata.version(package)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return "paddle of unknown version"
+
+
+def gpu_missing() -> str:
+    """Why there is no GPU to compute on; empty if there is one."""
+    if not paddle_version().startswith("paddlepaddle-gpu"):
+        return f"{paddle_version()} is a CPU build"
+    # Asked in a child: the answer decides what must be set before the import here.
+    count = subprocess.run(
+        [sys.executable, "-c", "import paddle; print(paddle.device.cuda.device_count())"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()
+    return "" if count and count[-1] != "0" else "no GPU is visible"
+
+
+def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
+    """Why compiled convolutions of these sizes cannot be trusted here; empty if they can."""
+    layers = [network.num_conv_layers, network.conv_channels, num_bins]
+    key = json.dumps([*layers, threads, _cpu_name(), paddle_version(), _proof_source()])
+    record = _cache_folder() / f"engine-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    try:
+        return str(json.loads(record.read_text(encoding="utf-8"))["problem"])
+    except (OSError, ValueError, KeyError):
+        pass
+    problem = _run_proof(layers, threads)
+    try:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        partial = record.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps({"problem": problem, "of": key}), encoding="utf-8")
+        partial.replace(record)
+    except OSError as error:
+        warnings.warn(f"the engine's proof cannot be kept: {error}", stacklevel=2)
+    return problem
+
+
+def _run_proof(layers: list[int], threads: int) -> str:
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "FLAGS_use_mkldnn": "1"}
+    command = [sys.executable, "-m", "model_utils.engine_proof", *map(str, layers)]
+    try:
+        child = subprocess.run(
+            command,
+            env=environment,
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+            timeout=PROOF_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"the proof took more than {PROOF_SECONDS:.0f} s"
+    if child.returncode == 0:
+        return ""
+    last = (child.stdout.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+    return f"compiled convolutions failed their proof ({last})"
+
+
+def _proof_source() -> str:
+    """Digest of the code that a proof covers, so that a change asks for a new one."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in (folder / "engine_proof.py", folder / "networks" / "conv.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    wanted = ("model name", "flags", "cpu model", "features")
+    return " ".join(sorted({line for line in lines if line.lower().startswith(wanted)}))
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "paddle-deepspeech2"
+
+
+def _set_environment(threads: int, onednn: bool) -> None:
+    if "paddle" in sys.modules:
+        # Tests come here twice; flags cannot change any more, the same ones may stay.
+        asked = (str(threads), "1" if onednn else "0")
+        if asked != (os.environ.get("OMP_NUM_THREADS"), os.environ.get("FLAGS_use_mkldnn")):
+            raise RuntimeError("Paddle was imported before runtime.prepare could set it up")
+        return
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ["FLAGS_use_mkldnn"] = "1" if onednn else "0"
+    os.environ.setdefault("GLOG_minloglevel", "2")  # errors; below are greetings of its executor
+
+
+def _import_paddle() -> Any:
+    """Paddle, without what its import and its tracing say of no use to our users."""
+    warnings.filterwarnings("ignore", message=".*ccache.*")
+    warnings.filterwarnings("ignore", message="Tensor do not have 'place' interface")
+    with contextlib.redirect_stderr(io.StringIO()):  # it warns of more than one thread
+        import paddle
+
+    return paddle

@@ -1,0 +1,235 @@
+"""Checkpoints: `23.pdparams` (weights), `23.pdopt` (optimizer) and `23.json` (all the rest).
+
+The three are one set. Each is written under a temporary name, synced and renamed, the JSON last;
+it holds the SHA-256 of its companions, so that a set that a crash cut off is known by its hashes.
+Reading never runs code: pickles are opened by an unpickler that knows NumPy arrays alone.
+"""
+
+import hashlib
+import io
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_utils.atomic import write_atomically
+from data_utils.errors import InputError
+
+if TYPE_CHECKING:  # a checkpoint is read before Paddle is set up and imported
+    from paddle import Tensor, nn
+
+WEIGHTS, OPTIMIZER, INFO = ".pdparams", ".pdopt", ".json"
+_PADDLE_NOTES = "StructuredToParameterName@@"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as read from disk."""
+
+    path: Path
+    """The weights file."""
+    weights: dict[str, NDArray[Any]]
+    optimizer: dict[str, NDArray[Any]] | None
+    info: dict[str, Any] | None
+    """Content of the JSON; None where only weights were found."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the weights come from: of the JSON, or of a name such as 50.pdparams."""
+        if self.info is not None:
+            return int(self.info["epoch"])
+        number = re.match(r"(?:epoch_)?(\d+)", self.path.stem)
+        if number is None:
+            raise InputError(
+                f"{self.path}: no {self.path.stem}.json beside it and no epoch in its name; "
+                f"name it EPOCH.pdparams to go on from there, "
+                f"or start anew from it with --pretrained_model"
+            )
+        return int(number[1])
+
+
+def save(
+    folder: Path,
+    name: str,
+    weights: Mapping[str, "Tensor"],
+    optimizer: Mapping[str, "Tensor"],
+    info: Mapping[str, Any],
+) -> Path:
+    """Write the set `name` into `folder`, whole or not at all; return the weights' path.
+
+    Args:
+        folder: made if missing.
+        name: "23", or "23_batch_2000" inside epoch 23.
+        weights: the network's state.
+        optimizer: the optimizer's state, see `optimisation.optimizer_state`.
+        info: JSON values; the companions' hashes are added.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    import paddle
+
+    weights_path, optimizer_path, info_path = (
+        folder / f"{name}{suffix}" for suffix in (WEIGHTS, OPTIMIZER, INFO)
+    )
+    with write_atomically(weights_path, optimizer_path) as temporaries:
+        for state, temporary in zip((weights, optimizer), temporaries, strict=True):
+            paddle.save(dict(state), str(temporary))
+        hashes = {
+            path.name: _sha256(temporary)
+            for path, temporary in zip((weights_path, optimizer_path), temporaries, strict=True)
+        }
+    with write_atomically(info_path) as (temporary,):
+        text = json.dumps({**info, "files": hashes}, ensure_ascii=False, indent=1)
+        temporary.write_text(text, encoding="utf-8")
+    return weights_path
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read a checkpoint; the optimizer's state and the JSON are optional.
+
+    Args:
+        path: the weights file, its suffix may be left out.
+
+    Raises:
+        InputError: a file is missing, damaged, not of its set, or holds more than arrays.
+    """
+    weights_path = Path(path)
+    if weights_path.suffix != WEIGHTS:
+        weights_path = weights_path.with_name(weights_path.name + WEIGHTS)
+    if not weights_path.is_file():
+        raise InputError(f"{weights_path}: file not found; give the path of a .pdparams file")
+    info = _read_info(weights_path.with_suffix(INFO))
+    optimizer_path = weights_path.with_suffix(OPTIMIZER)
+    for name, expected in (info or {}).get("files", {}).items():
+        companion = weights_path.with_name(name)
+        if companion.is_file() and _sha256(companion) != expected:
+            raise InputError(
+                f"{companion}: does not belong to {weights_path.with_suffix(INFO).name} "
+                f"(SHA-256 differs); it is damaged or of another save, take another checkpoint"
+            )
+    optimizer = read_arrays(optimizer_path) if optimizer_path.is_file() else None
+    return Checkpoint(weights_path, read_arrays(weights_path), optimizer, info)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a `.pdparams` or `.pdopt` file, by name, without running anything in it.
+
+    Raises:
+        InputError: the file is damaged, or asks for more than NumPy arrays.
+    """
+    try:
+        content = _ArraysOnly(io.BytesIO(path.read_bytes())).load()
+    except _Forbidden as error:
+        raise InputError(
+            f"{path}: refused, it asks to run {error}; get it from a trusted source"
+        ) from None
+    except Exception as error:  # a broken pickle may raise nearly anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not a Paddle state file, or damaged ({reason})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a dictionary of arrays expected, found {type(content).__name__}")
+    arrays = {}
+    for name, value in content.items():
+        if name == _PADDLE_NOTES:
+            continue
+        # Paddle 2 writes a parameter as (its own name, array).
+        array = value[1] if isinstance(value, tuple) and len(value) == 2 else value
+        if isinstance(array, np.ndarray | np.generic | int | float):
+            arrays[str(name)] = np.asarray(array)
+    return arrays
+
+
+class _Forbidden(Exception):
+    """A pickle asks for something that is not an array."""
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Knows the four names that a pickled NumPy array needs, and nothing else."""
+
+    _ALLOWED = frozenset(
+        {
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+            ("_codecs", "encode"),
+            ("collections", "OrderedDict"),
+        }
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._ALLOWED:
+            raise _Forbidden(f"{module}.{name}")
+        if name == "_reconstruct":
+            module = (
+                "numpy._core.multiarray"
+                if np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+                else "numpy.core.multiarray"
+            )
+        return super().find_class(module, name)
+
+
+def set_weights(network: "nn.Layer", checkpoint: Checkpoint) -> None:
+    """Set every weight of `network` from a checkpoint of the same sizes.
+
+    Raises:
+        InputError: a weight is missing, too many, or of another shape.
+    """
+    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    for name, shape in wanted.items():
+        if name not in checkpoint.weights:
+            raise InputError(f"{checkpoint.path}: no weight {name!r}; it is of another network")
+        found = checkpoint.weights[name].shape
+        if tuple(found) != shape:
+            raise InputError(
+                f"{checkpoint.path}: {name} is {list(found)}, this network needs {list(shape)}; "
+                f"give the sizes it was trained with"
+            )
+    surplus = sorted(checkpoint.weights.keys() - wanted.keys())
+    if surplus:
+        raise InputError(
+            f"{checkpoint.path}: weight {surplus[0]!r} has no place in this network; "
+            f"give the sizes it was trained with"
+        )
+    network.set_state_dict(checkpoint.weights)
+
+
+def set_fitting_weights(network: "nn.Layer", checkpoint: Checkpoint) -> list[str]:
+    """Set the weights that fit, as pretraining wants it; return the names of those left as made."""
+    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    fitting = {
+        name: value
+        for name, value in checkpoint.weights.items()
+        if wanted.get(name) == tuple(value.shape)
+    }
+    if not fitting:
+        raise InputError(f"{checkpoint.path}: no weight fits this network")
+    network.set_state_dict(fitting)
+    return sorted(wanted.keys() - fitting.keys())
+
+
+def _read_info(path: Path) -> dict[str, Any] | None:
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); take another checkpoint") from None
+    if not isinstance(info, dict) or "epoch" not in info:
+        raise InputError(f"{path}: not the description of a checkpoint; take another checkpoint")
+    return info
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

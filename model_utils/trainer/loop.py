@@ -1,0 +1,179 @@
+"""The training loop, in the order in which things happen.
+
+It knows steps, checkpoints, schedules and logs; what is trained, and on what, a task knows.
+"""
+
+import dataclasses
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+
+from model_utils import runtime
+from model_utils.settings import OptimisationSettings, RunSettings
+from model_utils.trainer import checkpoint, optimisation
+from model_utils.trainer.checkpoint import Checkpoint
+from model_utils.trainer.runlog import RunLog
+from model_utils.trainer.task import Score, Task
+
+BEST = "best"
+"""Name of the checkpoint with the best score so far."""
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run is; all that a resumed run needs beside weights and optimizer."""
+
+    epoch: int = 1
+    """The epoch being trained, from 1."""
+    batch: int = 0
+    """Batches of it that are done."""
+    step: int = 0
+    """Batches done in all."""
+    best: dict[str, Any] | None = None
+    """Epoch, set, measure and value of the best score so far."""
+
+
+class Trainer:
+    """Trains the network of one task.
+
+    Args:
+        task: what is trained.
+        settings: how gradients become weights.
+        run: how long, and what is left behind.
+        device: what is computed on.
+        options: every option of the command, kept in the checkpoints.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        settings: OptimisationSettings,
+        run: RunSettings,
+        device: runtime.Device,
+        options: Mapping[str, Any],
+    ) -> None:
+        self.task = task
+        self.settings = settings
+        self.run = run
+        self.device = device
+        self.options = dict(options)
+        self.progress = Progress()
+        self.optimizer = optimisation.build_optimizer(settings, task.network)
+
+    def resume(self, saved: Checkpoint) -> None:
+        """Go on where `saved` stopped: weights, optimizer, place in the epoch, best score."""
+        checkpoint.set_weights(self.task.network, saved)
+        if saved.optimizer is not None:
+            optimisation.restore_optimizer(
+                self.optimizer, self.task.network, saved.optimizer, str(saved.path)
+            )
+        if saved.info is not None:
+            self.progress = Progress(**saved.info["progress"])
+        else:
+            self.progress = Progress(
+                epoch=saved.epoch + 1, step=saved.epoch * self.task.num_batches()
+            )
+
+    def train(self) -> None:
+        """Train until epoch `num_epoch` is done."""
+        num_batches = self.task.num_batches()
+        self.log = RunLog(Path(self.run.log_dir), self.run.num_epoch, num_batches)
+        try:
+            for epoch in range(self.progress.epoch, self.run.num_epoch + 1):
+                self._train_epoch(epoch, num_batches)
+                scores = self._score(epoch)
+                self._note_best(epoch, scores)
+                self.progress.epoch, self.progress.batch = epoch + 1, 0
+                self._save(str(epoch), epoch)
+                if self.progress.best is not None and self.progress.best["epoch"] == epoch:
+                    self._save(BEST, epoch)
+        finally:
+            self.log.close()
+
+    def _train_epoch(self, epoch: int, num_batches: int) -> None:
+        self.task.network.train()
+        self.log.start_epoch(epoch, self.progress.batch)
+        recent: list[float] = []
+        batches = self.task.train_batches(epoch, start=self.progress.batch)
+        for number, batch in enumerate(batches, start=self.progress.batch):
+            rate = optimisation.learning_rate(
+                self.settings, epoch, number, num_batches, self.run.num_epoch
+            )
+            for problem in self.task.problems(batch):
+                self.log.warn(f"left out of this batch: {problem}")
+            loss = self._step(batch, rate)
+            if np.isfinite(loss):
+                recent.append(loss)
+            self.progress.batch, self.progress.step = number + 1, self.progress.step + 1
+            self.log.batch_done()
+            if number % self.run.log_interval == 0 and recent:
+                mean = float(np.mean(recent))
+                self.log.train(epoch, number, self.progress.step, rate, mean)
+                recent.clear()
+            if (number + 1) % self.run.save_interval == 0 and number + 1 < num_batches:
+                self._save(f"{epoch}_batch_{number + 1}", epoch)
+        self.log.end_epoch()
+
+    def _step(self, batch: Any, rate: float) -> float:
+        """One update; returns the mean loss of the items, NaN where there was none."""
+        # Dropout is a function of (seed, step): a resumed run draws what it would have drawn.
+        state = np.random.SeedSequence([self.run.seed, self.progress.step]).generate_state(1)
+        paddle.seed(int(state[0]))
+        losses = self.task.losses(batch)
+        if losses.shape[0] == 0:
+            return float("nan")
+        loss = losses.mean()
+        value = float(loss)
+        if not np.isfinite(value):
+            names = ", ".join(self.task.names(batch))
+            self.log.warn(f"loss is {value}, the step is skipped; its utterances: {names}")
+            return value
+        loss.backward()
+        self.optimizer.set_lr(rate)
+        self.optimizer.step()
+        self.optimizer.clear_grad()
+        return value
+
+    def _score(self, epoch: int) -> dict[str, Score]:
+        if self.run.test_off:
+            return {}
+        self.task.network.eval()
+        scores = {}
+        for name in self.task.score_sets:
+            scores[name] = score = self.task.score(name)
+            self.log.score(epoch, name, score.name, score.value, score.detail)
+        return scores
+
+    def _note_best(self, epoch: int, scores: Mapping[str, Score]) -> None:
+        """The first of the scored sets decides."""
+        for name, score in list(scores.items())[:1]:
+            best = self.progress.best
+            if best is None or score.value < best["value"]:
+                self.progress.best = {
+                    "epoch": epoch,
+                    "set": name,
+                    "measure": score.name,
+                    "value": score.value,
+                }
+
+    def _save(self, name: str, epoch: int) -> None:
+        info = {
+            "format": 1,
+            "epoch": epoch,
+            "progress": dataclasses.asdict(self.progress),
+            **self.task.describe(),
+            "options": self.options,
+            "device": dataclasses.asdict(self.device),
+            "versions": {
+                "paddle": runtime.paddle_version(),
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        state = optimisation.optimizer_state(self.optimizer, self.task.network)
+        folder = Path(self.run.output_model_dir)
+        checkpoint.save(folder, name, self.task.network.state_dict(), state, info)

@@ -1,0 +1,132 @@
+"""What a run says: lines on the console, curves for VisualDL, the same numbers as JSON lines.
+
+Each run, a resumed one too, writes into a folder of its own under the log folder, because VisualDL
+shows one file a folder; nothing of an earlier run is touched.
+"""
+
+import json
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+METRICS = "metrics.jsonl"
+
+ETA_MEMORY = 0.98
+"""Weight of the past in the smoothed seconds per batch: a memory of about 50 batches."""
+
+
+def stamp() -> str:
+    """Now, as every line of the log carries it: [2021-08-31 22:40:36.473431]."""
+    return datetime.now().strftime("[%Y-%m-%d %H:%M:%S.%f]")
+
+
+class RunLog:
+    """The log of one run.
+
+    Args:
+        folder: where runs are kept; this one gets a folder named by the time.
+        num_epoch: last epoch, for the lines.
+        num_batches: batches in an epoch.
+    """
+
+    def __init__(self, folder: Path, num_epoch: int, num_batches: int) -> None:
+        from visualdl import LogWriter
+
+        self.folder = _new_folder(folder)
+        self._num_epoch = num_epoch
+        self._num_batches = num_batches
+        self._curves = LogWriter(logdir=str(self.folder))
+        self._metrics = (self.folder / METRICS).open("a", encoding="utf-8")
+        self._seconds_per_batch = 0.0
+        self._last_batch = time.monotonic()
+        self._bar: tqdm[Any] | None = None
+
+    def start_epoch(self, epoch: int, start: int) -> None:
+        """Show a progress bar for `epoch` on a terminal, from batch `start` on."""
+        self._last_batch = time.monotonic()
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=self._num_batches,
+                initial=start,
+                desc=f"epoch {epoch}",
+                leave=False,
+                unit="batch",
+            )
+
+    def batch_done(self) -> None:
+        """Note that a batch was trained: the ETA and the progress bar follow."""
+        now = time.monotonic()
+        seconds, self._last_batch = now - self._last_batch, now
+        first = self._seconds_per_batch == 0.0
+        memory = 0.0 if first else ETA_MEMORY
+        self._seconds_per_batch = memory * self._seconds_per_batch + (1 - memory) * seconds
+        if self._bar is not None:
+            self._bar.update()
+
+    def end_epoch(self) -> None:
+        """Take the progress bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def train(self, epoch: int, batch: int, step: int, rate: float, loss: float) -> None:
+        """One line of training; `loss` is the mean of the batches since the line before."""
+        left = self._num_epoch * self._num_batches - ((epoch - 1) * self._num_batches + batch + 1)
+        eta = timedelta(seconds=int(left * self._seconds_per_batch))
+        self.say(
+            f"Train {stamp()} epoch: [{epoch}/{self._num_epoch}], "
+            f"batch: [{batch}/{self._num_batches}], learning rate: {rate:.8f}, "
+            f"train loss: {loss:.6f}, eta: {eta}"
+        )
+        self._record("Train loss", loss, step, epoch)
+        self._record("Learning rate", rate, step, epoch)
+
+    def score(self, epoch: int, name: str, measure: str, value: float, detail: str) -> None:
+        """One line of scoring; the curve's tag is such as `Test cer`, over epochs."""
+        self.say(
+            f"{name.capitalize()} {stamp()} epoch: [{epoch}/{self._num_epoch}], "
+            f"{measure}: {value:.5f}{f' ({detail})' if detail else ''}"
+        )
+        self._record(f"{name.capitalize()} {measure}", value, epoch, epoch)
+
+    def say(self, line: str) -> None:
+        """Print a line without tearing the progress bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(line, flush=True)
+        if self._bar is not None:
+            self._bar.refresh()
+
+    def warn(self, line: str) -> None:
+        """Print a line to stderr without tearing the progress bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(f"warning: {line}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Finish the files."""
+        self.end_epoch()
+        self._curves.close()
+        self._metrics.close()
+
+    def _record(self, tag: str, value: float, step: int, epoch: int) -> None:
+        self._curves.add_scalar(tag=tag, step=step, value=value)
+        row = {"tag": tag, "step": step, "epoch": epoch, "value": value, "time": time.time()}
+        self._metrics.write(json.dumps(row) + "\n")
+        self._metrics.flush()
+
+
+def _new_folder(parent: Path) -> Path:
+    name = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for number in range(1000):
+        folder = parent / (f"{name}-{number}" if number else name)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise RuntimeError(f"{parent}: a thousand runs in one second")

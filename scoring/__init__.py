@@ -1,0 +1,4 @@
+"""References and hypotheses to errors and rates.
+
+error_rate.py   character and word errors, their sums and rates
+"""

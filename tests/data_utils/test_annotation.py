@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_utils.annotation import annotation_files, decode_lines, read_annotation
+from data_utils.errors import InputError
+
+ENCODINGS = [
+    ("utf-8", "UTF-8"),
+    ("utf-8-sig", "UTF-8"),
+    ("utf-16", "UTF-16"),
+    ("gbk", "GB18030"),
+    ("gb18030", "GB18030"),
+]
+LINES = ["音/甲.wav\t近几年不但我用书给女儿压岁", "b.wav\t联通", "c.wav\thello\ts1"]
+
+
+@pytest.mark.parametrize(("written", "detected"), ENCODINGS)
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_encodings_are_detected(tmp_path: Path, written: str, detected: str, ending: str) -> None:
+    path = tmp_path / "train.txt"
+    path.write_bytes(ending.join(LINES).encode(written))
+    annotation = read_annotation(path)
+    assert annotation.encoding == detected
+    assert not annotation.problems
+    assert [(line.audio, line.text, line.speaker) for line in annotation.lines] == [
+        ("音/甲.wav", "近几年不但我用书给女儿压岁", None),
+        ("b.wav", "联通", None),
+        ("c.wav", "hello", "s1"),
+    ]
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n\r", exclude_categories=("Cs",)))))
+def test_utf8_comes_back_whatever_it_holds(lines: list[str]) -> None:
+    encoding, decoded = decode_lines("\n".join(lines).encode("utf-8-sig"))
+    assert encoding == "UTF-8"
+    assert decoded == (lines or [""])
+
+
+def test_a_damaged_line_does_not_change_the_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    good = "a.wav\t你好".encode()
+    path.write_bytes(b"\n".join([good, good[:-1], good]))
+    annotation = read_annotation(path)
+    assert annotation.encoding == "UTF-8"
+    assert [line.number for line in annotation.lines] == [1, 3]
+    assert [str(problem) for problem in annotation.problems] == [
+        f"{path.as_posix()}:2: not UTF-8 as the rest; save the file as UTF-8"
+    ]
+
+
+def test_malformed_lines_are_listed_with_their_reason(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    path.write_text("a.wav text\n\na\tb\tc\td\n\ttext\nok.wav\t\nok.wav\tx\t \n", "utf-8")
+    annotation = read_annotation(path)
+    where = path.as_posix()
+    assert [str(problem) for problem in annotation.problems] == [
+        f"{where}:1: path<TAB>text[<TAB>speaker] expected, found no tab",
+        f"{where}:3: path<TAB>text[<TAB>speaker] expected, found 4 columns",
+        f"{where}:4: the path is empty",
+    ]
+    assert [(line.where, line.text, line.speaker) for line in annotation.lines] == [
+        (f"{where}:5", "", None),
+        (f"{where}:6", "x", None),
+    ]
+
+
+def test_a_binary_file_is_one_problem(tmp_path: Path) -> None:
+    (tmp_path / "Thumbs.db").write_bytes(bytes(range(256)) * 100)
+    assert [str(p) for p in read_annotation(tmp_path / "Thumbs.db").problems] == [
+        f"{(tmp_path / 'Thumbs.db').as_posix()}: not a text file"
+    ]
+
+
+def test_recordings_and_hidden_files_are_no_annotations(tmp_path: Path) -> None:
+    for name in ("b.txt", "a", ".DS_Store", "README.md", "x.WAV", "y.flac"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder").mkdir()
+    assert [path.name for path in annotation_files(tmp_path)] == ["a", "b.txt"]
+    assert annotation_files(tmp_path / "b.txt") == [tmp_path / "b.txt"]
+
+
+def test_missing_and_empty_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="folder not found"):
+        annotation_files(tmp_path / "none")
+    with pytest.raises(InputError, match="no file in it"):
+        annotation_files(tmp_path)

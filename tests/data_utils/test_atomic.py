@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from data_utils.atomic import write_atomically
+from data_utils.errors import InputError
+
+
+def test_files_appear_when_the_block_ends(tmp_path: Path) -> None:
+    paths = [tmp_path / "new" / "a.npz", tmp_path / "b"]
+    with write_atomically(*paths) as temporaries:
+        for path, temporary in zip(paths, temporaries, strict=True):
+            assert temporary.parent == path.parent
+            temporary.write_text(path.name)
+        assert not any(path.exists() for path in paths)
+    assert [path.read_text() for path in paths] == ["a.npz", "b"]
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["a.npz", "b"]
+
+
+def test_an_error_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("before")
+    with pytest.raises(KeyError), write_atomically(path) as (temporary,):
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for target in (tmp_path / "file" / "a", tmp_path / "folder"):
+        with (
+            pytest.raises(InputError, match=f"{target}: cannot be written"),
+            write_atomically(target),
+        ):
+            pass

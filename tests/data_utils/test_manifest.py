@@ -1,0 +1,174 @@
+import itertools
+import json
+import pickle
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_utils.errors import InputError
+from data_utils.manifest import Manifest, Utterance, write_manifest, write_manifests
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+SECONDS = st.floats(0, 1e5)
+UTTERANCES = st.lists(
+    st.builds(
+        Utterance, TEXT.filter(bool), SECONDS, TEXT, st.none() | TEXT, st.none() | st.just(0.5)
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def lines(path: Path, *records: object) -> str:
+    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records), "utf-8")
+    return str(path)
+
+
+def record(audio: str = "a.wav", duration: object = 1.0, **more: object) -> dict[str, object]:
+    return {"audio_filepath": audio, "duration": duration, "text": "你好", **more}
+
+
+@given(UTTERANCES)
+def test_what_is_written_is_read(utterances: list[Utterance]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "manifest.train")
+        write_manifest(path, utterances)
+        manifest = Manifest.open([str(path)])
+        assert list(manifest) == utterances
+        assert [file.name for file in Path(folder).iterdir()] == ["manifest.train"]
+    np.testing.assert_array_equal(
+        manifest.durations, np.array([u.duration for u in utterances], dtype=np.float32)
+    )
+
+
+def test_the_written_form(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    write_manifest(path, [Utterance("音/a.wav", 1.5, "你好"), Utterance("b", 1, "", "s", 0.5, 1.5)])
+    assert path.read_text("utf-8").splitlines() == [
+        '{"audio_filepath": "音/a.wav", "duration": 1.5, "text": "你好"}',
+        '{"audio_filepath": "b", "duration": 1, "text": "", '
+        '"speaker": "s", "start": 0.5, "end": 1.5}',
+    ]
+
+
+def test_lines_of_older_packages(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    path.write_bytes(
+        b"\xef\xbb\xbf"
+        + '{"audio_filepath": "a", "duration": "2.5", "text": "你", "lang": 1}\r\n'.encode()
+        + b'\n  \n{"audio_filepath": "b", "duration": 1, "text": 42}\n'
+        + b'{"audio_filepath": "c", "duration": 1}'
+    )
+    manifest = Manifest.open([path])
+    assert list(manifest) == [
+        Utterance("a", 2.5, "你"),
+        Utterance("b", 1.0, "42"),
+        Utterance("c", 1.0, ""),
+    ]
+    assert [manifest.where(i) for i in range(3)] == [f"{path}:{line}" for line in (1, 4, 5)]
+
+
+def test_durations_bound_what_is_read(tmp_path: Path) -> None:
+    seconds = [0.4, 0.5, 1.0, 20.1, 20.2]
+    path = lines(tmp_path / "m", *(record(str(s), s) for s in seconds))
+    manifest = Manifest.open([path], min_duration=0.5, max_duration=20.1)
+    assert [u.audio for u in manifest] == ["0.5", "1.0", "20.1"]
+    assert manifest.left_out == 2
+    with pytest.raises(InputError, match="none of the 5 utterances lasts between 30 and inf s"):
+        Manifest.open([path], min_duration=30)
+
+
+def test_several_manifests_follow_one_another(tmp_path: Path) -> None:
+    first = lines(tmp_path / "one", record("a"), record("b"))
+    second = lines(tmp_path / "two", record("c"))
+    manifest = Manifest.open([first, second])
+    assert [u.audio for u in manifest] == ["a", "b", "c"]
+    assert manifest.where(2) == f"{second}:1"
+    assert len(Manifest.open(first)) == 2
+
+
+def test_selection_slices_and_pickling(tmp_path: Path) -> None:
+    path = lines(tmp_path / "m", *(record(str(i), i + 1) for i in range(10)))
+    manifest = Manifest.open([path])
+    chosen = pickle.loads(pickle.dumps(manifest.select([7, 2, 2])))
+    assert [u.audio for u in chosen] == ["7", "2", "2"]
+    assert chosen.durations.tolist() == [8, 3, 3]
+    assert chosen.where(0) == f"{path}:8"
+    assert [u.audio for u in manifest[2:9:3]] == ["2", "5", "8"]
+    assert manifest[-1].audio == "9"
+    assert len(manifest.select([])) == 0
+    with pytest.raises(IndexError):
+        manifest[10]
+
+
+def test_memory_is_bounded_by_the_number_of_lines(tmp_path: Path) -> None:
+    path = lines(tmp_path / "m", *(record("a" * 1000) for _ in range(1000)))
+    assert len(pickle.dumps(Manifest.open([path]))) < 1000 * 21
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"audio_filepath": "a", "dur', "not valid JSON"),
+        (b"[1]", "an object with audio_filepath"),
+        (b'{"duration": 1, "text": "a"}', "audio_filepath missing"),
+        (b'{"audio_filepath": "a", "text": "a"}', "duration missing"),
+        (b'{"audio_filepath": "a", "duration": "long", "text": "a"}', "duration must be seconds"),
+        (b'{"audio_filepath": "a", "duration": NaN, "text": "a"}', "duration must be seconds"),
+        (b'{"audio_filepath": "a", "duration": -1, "text": "a"}', "duration must be seconds"),
+        (b'{"audio_filepath": "a", "duration": true, "text": "a"}', "duration must be seconds"),
+        (b'{"audio_filepath": "a", "duration": 1, "text": ["a"]}', "text must be text"),
+        (
+            b'{"audio_filepath": "a", "duration": 1, "text": "a", "start": 2, "end": 1}',
+            "end 1 is not after start 2",
+        ),
+        (b'{"audio_filepath": "\xc4\xe3", "duration": 1, "text": "a"}', "not UTF-8"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: bytes, message: str) -> None:
+    path = tmp_path / "manifest.train"
+    path.write_bytes(json.dumps(record()).encode() + b"\n" + line + b"\n")
+    with pytest.raises(InputError) as error:
+        Manifest.open([path])
+    assert str(error.value).startswith(f"{path}:2: {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_missing_and_empty_manifests_tell_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    for name in ("missing", "empty"):
+        with pytest.raises(InputError, match=rf"{name}: .*python tools/create_manifest\.py"):
+            Manifest.open([tmp_path / name])
+
+
+def test_a_manifest_that_changes_under_training_is_noticed(tmp_path: Path) -> None:
+    path = lines(tmp_path / "m", record("a"), record("b"))
+    manifest = Manifest.open([path])
+    lines(tmp_path / "m", record("longer"), record("b"))
+    with pytest.raises(InputError, match="changed since it was opened"):
+        manifest[1]
+
+
+def test_nothing_is_written_unless_all_is(tmp_path: Path) -> None:
+    lines(tmp_path / "one", record("before"))
+
+    def breaks_off() -> object:
+        yield Utterance("a", 1, "")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_manifests(
+            {tmp_path / "one": [Utterance("b", 1, "")], tmp_path / "two": breaks_off()}  # type: ignore[dict-item]
+        )
+    assert [u.audio for u in Manifest.open(tmp_path / "one")] == ["before"]
+    assert [file.name for file in tmp_path.iterdir()] == ["one"]
+
+
+def test_keys_tell_parts_of_a_file_apart() -> None:
+    parts = [Utterance("a", 1, "", start=s) for s in (None, 0.0, 1.5)] + [Utterance("b", 1, "")]
+    assert all(one.key != other.key for one, other in itertools.combinations(parts, 2))
+    assert Utterance("a", 1, "x").key == Utterance("a", 2, "y").key
