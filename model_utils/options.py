@@ -74,6 +74,7 @@ def parse(
     *,
     description: str = "",
     reserved: Sequence[Reserved] = (),
+    shares_config_with: Sequence[type] = (),
 ) -> Options:
     """Read the options of `command` from `argv`, and from the file that `--config` names.
 
@@ -83,6 +84,8 @@ def parse(
         argv: arguments without the program's name; `sys.argv[1:]` by default.
         description: first lines of `--help`.
         reserved: options that are known but not built yet.
+        shares_config_with: settings of another command that may stand in the file too; they are
+            that command's, so one file serves both.
 
     Raises:
         InputError: an unknown option or key, or a value of the wrong type or out of range.
@@ -101,9 +104,11 @@ def parse(
     values: dict[str, Any] = {}
     config = given.pop("config", None)
     if config not in (None, "None"):
-        known = {*fields, *aliases, *(item.name for item in reserved)}
-        for key, value in _read_config(Path(config), known).items():
-            values[aliases.get(key, key)] = (value, f"{config}: {key}")
+        others = _flag_names(shares_config_with)
+        known = {*_flag_names(settings), *(item.name for item in reserved)}
+        for key, value in _read_config(Path(config), known | others).items():
+            if key in known:
+                values[aliases.get(key, key)] = (value, f"{config}: {key}")
     values.update({name: (value, f"--{name}") for name, value in given.items()})
 
     for item in reserved:
@@ -142,6 +147,11 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
 def _complain(error: InputError) -> int:
     print(f"error: {error}", file=sys.stderr)
     return 2
+
+
+def _flag_names(settings: Sequence[type]) -> set[str]:
+    fields = [field for group in settings for field in dataclasses.fields(group)]
+    return {name for field in fields for name in (field.name, *field.metadata["aliases"])}
 
 
 def convert(value: Any, kind: Any, metadata: Mapping[str, Any], origin: str) -> Any:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from data_utils.settings import option
+from data_utils.settings import BatchSettings, CorpusSettings, FeatureSettings, option
 
 
 @dataclass(frozen=True)
@@ -91,3 +91,15 @@ class DeviceSettings:
     num_threads: int | None = option(
         None, "threads of the CPU engine; None: one per core", minimum=1
     )
+
+
+TRAINING: tuple[type, ...] = (
+    CorpusSettings,
+    BatchSettings,
+    FeatureSettings,
+    NetworkSettings,
+    OptimisationSettings,
+    RunSettings,
+    DeviceSettings,
+)
+"""The settings of train.py."""

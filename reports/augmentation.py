@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_utils.atomic import write_atomically
 from data_utils.audio import SAMPLE_RATE
 from data_utils.augmentation.effect import Effect
 from data_utils.augmentation.impulse import Impulse
@@ -43,9 +44,11 @@ def plot_effects(output_dir: str) -> list[Path]:
 
     Returns:
         The files written.
+
+    Raises:
+        InputError: a picture cannot be written there.
     """
     folder = Path(output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     voice = prepare(voice_like(), FEATURES)
     with tempfile.TemporaryDirectory() as place:
         noise = _manifest(Path(place), "noise", noise_like())
@@ -165,8 +168,8 @@ def _save(figure: "Figure", path: Path) -> None:
 
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=100)
-    with Image.open(drawn) as picture:
-        picture.convert("RGB").quantize(128).save(path, optimize=True)
+    with Image.open(drawn) as picture, write_atomically(path) as (temporary,):
+        picture.convert("RGB").quantize(128).save(temporary, format="png", optimize=True)
 
 
 def _decibels(samples: Wave) -> Wave:

@@ -8,12 +8,16 @@ import sys
 
 from data_utils.settings import FeatureSettings, MeanStdSettings
 from model_utils.options import parse, run_command
+from model_utils.settings import TRAINING
 
 
 def main() -> None:
     """Measure, and write the .npz file with the feature settings in it."""
     options = parse(
-        "compute_mean_std.py", [MeanStdSettings, FeatureSettings], description=__doc__ or ""
+        "compute_mean_std.py",
+        [MeanStdSettings, FeatureSettings],
+        description=__doc__ or "",
+        shares_config_with=TRAINING,
     )
 
     from tqdm import tqdm

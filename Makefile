@@ -1,0 +1,59 @@
+# make              install everything into .venv
+# make quickstart   generate a corpus, train, evaluate, transcribe   (DATA=folder: your own recordings)
+# make test         run the tests                                    (SPEECH_DATA=folder: the real ones too)
+# make check        format, lint and types
+# make clean        remove what the commands above made, recordings and models excepted
+#
+# make PADDLE=paddlepaddle-gpu==3.3.1 PADDLE_INDEX=URL   another build of PaddlePaddle, see docs/install.md
+
+PYTHON ?= python3
+PADDLE ?= paddlepaddle==3.3.1
+PADDLE_INDEX ?=
+VENV ?= .venv
+DATA ?=
+
+# One lock file for each line of Paddle: its major version chooses.
+LINE := $(firstword $(subst ., ,$(lastword $(subst ==, ,$(PADDLE)))))
+LOCK := requirements/paddle$(LINE).lock
+STAMP := $(VENV)/.installed-$(subst ==,-,$(PADDLE))
+RUN := $(VENV)/bin/python
+
+.PHONY: install quickstart test check clean lock
+
+install: $(STAMP)
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}; name another: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@rm -f $(VENV)/.installed-*
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r $(LOCK)
+	@$(RUN) -m pip uninstall --quiet --yes paddlepaddle paddlepaddle-gpu 2>/dev/null || true
+	$(RUN) -m pip install --quiet --disable-pip-version-check $(if $(PADDLE_INDEX),--extra-index-url $(PADDLE_INDEX)) $(PADDLE)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "installed $(PADDLE); activate it: source $(VENV)/bin/activate"
+
+quickstart: $(STAMP)
+	$(RUN) tools/quickstart.py $(if $(DATA),--data=$(DATA)) $(ARGS)
+
+test: $(STAMP)
+	$(RUN) -m pytest $(ARGS)
+
+check: $(STAMP)
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# For maintainers: resolve the versions anew. Paddle itself is left out, make installs the build asked for.
+lock: $(STAMP)
+	$(RUN) -m pip install --quiet pip-tools
+	echo "$(PADDLE)" > $(VENV)/paddle.in
+	$(RUN) -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --no-header --no-annotate --allow-unsafe --extra dev --extra quickstart \
+		--output-file $(VENV)/all.lock pyproject.toml $(VENV)/paddle.in
+	grep -v '^paddlepaddle' $(VENV)/all.lock > $(LOCK)

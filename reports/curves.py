@@ -1,0 +1,64 @@
+"""The curves of training runs as one picture."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from data_utils.atomic import write_atomically
+from data_utils.errors import InputError
+
+LOSS, RATE = "Train loss", "Learning rate"
+METRICS = "metrics.jsonl"
+"""The file of a run's folder that holds its numbers, a JSON object a line."""
+
+Curve = list[tuple[float, float]]
+"""(step or epoch, value), in order of time."""
+
+
+def read_curves(log_dir: Path) -> dict[str, Curve]:
+    """The curves of all runs below `log_dir`, one after the other: a resumed run goes on.
+
+    Raises:
+        InputError: there is no run there.
+    """
+    files = sorted(log_dir.glob(f"*/{METRICS}"))
+    if not files:
+        raise InputError(f"{log_dir}: no run in it; train.py makes one, --log_dir names its folder")
+    curves: dict[str, dict[float, float]] = defaultdict(dict)
+    for file in files:
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                row = json.loads(line)
+                # A run begun again from an earlier step draws over what it replaces.
+                curves[row["tag"]][row["step"]] = row["value"]
+            except (ValueError, KeyError, TypeError):
+                raise InputError(f"{file}:{number}: not a line of a run's metrics") from None
+    return {tag: sorted(points.items()) for tag, points in curves.items()}
+
+
+def draw_curves(curves: dict[str, Curve], path: Path) -> None:
+    """Draw loss and learning rate over steps, and error rates over epochs, as a PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rates = {tag: curve for tag, curve in curves.items() if tag not in (LOSS, RATE)}
+    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    for axis, tag, scale in ((axes[0], LOSS, "log"), (axes[2], RATE, "linear")):
+        axis.plot(*zip(*curves.get(tag, [(0.0, 0.0)]), strict=True), color="tab:blue")
+        axis.set(title=tag, xlabel="step", yscale=scale)
+    for tag, curve in sorted(rates.items()):
+        axes[1].plot(*zip(*[(x, 100 * y) for x, y in curve], strict=True), marker="o", label=tag)
+        x, y = curve[-1]
+        axes[1].annotate(f"{100 * y:.1f} %", (x, 100 * y), textcoords="offset points", xytext=(0, 8))
+    axes[1].set(title="Character error rate", xlabel="epoch", ylabel="%")
+    axes[1].set_ylim(bottom=0)
+    if rates:
+        axes[1].legend()
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.margins(x=0.02)
+    with write_atomically(path) as (temporary,):
+        figure.savefig(temporary, format="png", dpi=100)
+    pyplot.close(figure)

@@ -1,0 +1,121 @@
+"""From nothing to a recogniser that was tested on voices it never heard: `make quickstart`.
+
+Runs the commands that a user would, shows each, and sums up. Without `--data` a corpus is generated
+first; with it, that folder's `annotation/` and recordings are used as they are.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_utils.errors import InputError
+from data_utils.manifest import Manifest
+from data_utils.settings import option
+from model_utils.options import parse, run_command
+
+HOME = Path(__file__).resolve().parent.parent
+CONFIG = HOME / "conf" / "quickstart.json5"
+AUGMENTATION = HOME / "conf" / "quickstart_augmentation.json5"
+CLIPS = 3
+"""Test recordings that are transcribed at the end."""
+
+
+@dataclass(frozen=True)
+class QuickstartSettings:
+    """What the quickstart trains on, and where."""
+
+    data: str | None = option(None, "folder with annotation/; None generates a corpus")
+    output_dir: str = option("./quickstart", "folder for all that is made")
+    num_epoch: int = option(14, "epochs before the resumed one", minimum=1)
+    seed: int = option(1, "of the corpus and the training", minimum=0)
+
+
+def main() -> None:
+    """Generate or take a corpus, prepare, train, evaluate, transcribe, resume, draw, sum up."""
+    settings = parse("quickstart.py", [QuickstartSettings], description=__doc__)[QuickstartSettings]
+    started = time.monotonic()
+    folder = Path(settings.output_dir) / (Path(settings.data).name if settings.data else "generated")
+    folder.mkdir(parents=True, exist_ok=True)
+    run = _Runner(folder)
+
+    corpus = Path(settings.data).resolve() if settings.data else Path("corpus")
+    if settings.data is None:
+        run("tools/generate_corpus.py", f"--output_dir={corpus}", f"--seed={settings.seed}")
+    elif not (corpus / "annotation").is_dir():
+        raise InputError(f"{settings.data}: no annotation/ in it; give a folder laid out so")
+
+    run(
+        "tools/create_manifest.py",
+        f"--annotation_path={corpus / 'annotation'}",
+        f"--noise_dir={corpus / 'audio' / 'noise'}",
+    )
+    run("tools/build_vocab.py")
+    run("tools/compute_mean_std.py", f"--config={CONFIG}")
+    training = [
+        "train.py",
+        f"--config={CONFIG}",
+        f"--augment_conf_path={AUGMENTATION}",
+        f"--seed={settings.seed}",
+    ]
+    run(*training, f"--num_epoch={settings.num_epoch}")
+    best = "--resume_model=models/param/best.pdparams"
+    score = run("eval.py", best, "--use_gpu=False", keep_last_line=True)
+    test = Manifest.open(folder / "dataset" / "manifest.test")
+    step = max(1, len(test) // CLIPS)
+    clips = [str(test[i * step].audio) for i in range(min(CLIPS, len(test)))]
+    run("infer.py", best, "--use_gpu=False", "--audio_path", *clips)
+    run(
+        *training,
+        f"--resume_model=models/param/{settings.num_epoch}.pdparams",
+        f"--num_epoch={settings.num_epoch + 1}",
+    )
+    run("tools/plot_curves.py", "--log_dir=log", "--output_path=curves.png")
+
+    seconds = time.monotonic() - started
+    print(f"\ntest {score}")
+    print(f"took {seconds:.0f} s, {_cpu_seconds():.0f} CPU seconds on {os.cpu_count()} cores")
+    for what, where in (
+        ("model", "models/param/best.pdparams"),
+        ("references and hypotheses", "results/eval.txt"),
+        ("curves", "curves.png"),
+        ("manifests, vocabulary, statistics", "dataset"),
+    ):
+        print(f"{what}: {folder / where}")
+    print(f"curves in the browser: visualdl --logdir={folder / 'log'}")
+
+
+class _Runner:
+    """Runs commands of this project in one folder, showing each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, script: str, *arguments: str, keep_last_line: bool = False) -> str:
+        shown = shlex.join([script, *arguments]).replace(f"{HOME}{os.sep}", "")
+        print(f"\n$ python {shown}", flush=True)
+        process = subprocess.Popen(
+            [sys.executable, str(HOME / script), *arguments],
+            cwd=self.folder,
+            stdout=subprocess.PIPE if keep_last_line else None,
+            text=True,
+        )
+        last = ""
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            last = line.strip() or last
+        if process.wait() != 0:
+            raise InputError(f"{script} ended with exit code {process.returncode}, see above")
+        return last
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+if __name__ == "__main__":
+    run_command(main)
