@@ -7,7 +7,6 @@ the flag on the command line, else from `--config FILE`, else from the default.
 
 import argparse
 import dataclasses
-import difflib
 import sys
 import types
 import typing
@@ -15,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
-from data_utils.errors import InputError
+from data_utils.errors import InputError, suggestion
 
 Settings = TypeVar("Settings")
 
@@ -236,13 +235,8 @@ def _read_config(path: Path, known: set[str]) -> dict[str, Any]:
         raise InputError(f"{path}: an object of options expected, found {type(content).__name__}")
     for key in content:
         if key not in known:
-            raise InputError(f"{path}: unknown key {key!r}{_nearest(key, known)}")
+            raise InputError(f"{path}: unknown key {key!r}{suggestion(key, known)}")
     return content
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -254,7 +248,7 @@ class _Parser(argparse.ArgumentParser):
             flags = {flag.lstrip("-") for flag in self._option_string_actions}
             name = unknown.lstrip("-").split("=")[0]
             raise InputError(
-                f"unknown option {unknown.split('=')[0]}{_nearest(name, flags)}; "
+                f"unknown option {unknown.split('=')[0]}{suggestion(name, flags)}; "
                 f"{self.prog} --help lists them all"
             )
         raise InputError(f"{message}; {self.prog} --help lists the options")

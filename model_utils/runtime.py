@@ -61,13 +61,14 @@ def prepare(
         What is in force. A GPU that is wanted and not there is said in one line, and the CPU used.
     """
     threads = settings.num_threads or available_cores()
-    if settings.use_gpu and not gpu_missing():
+    missing = gpu_missing() if settings.use_gpu else ""
+    if settings.use_gpu and not missing:
         _set_environment(threads, onednn=False)
         paddle = _import_paddle()
         paddle.device.set_device("gpu")
         return Device(paddle.device.get_device(), "plain", threads)
     if settings.use_gpu:
-        print(f"use_gpu: {gpu_missing()}; going on with the CPU, {threads} threads")
+        print(f"use_gpu: {missing}; going on with the CPU, {threads} threads", file=sys.stderr)
     engine = "plain"
     if settings.engine == "auto" and network is not None:
         problem = proved_wrong(network, num_bins, threads)

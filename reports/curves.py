@@ -51,7 +51,9 @@ def draw_curves(curves: dict[str, Curve], path: Path) -> None:
     for tag, curve in sorted(rates.items()):
         axes[1].plot(*zip(*[(x, 100 * y) for x, y in curve], strict=True), marker="o", label=tag)
         x, y = curve[-1]
-        axes[1].annotate(f"{100 * y:.1f} %", (x, 100 * y), textcoords="offset points", xytext=(0, 8))
+        axes[1].annotate(
+            f"{100 * y:.1f} %", (x, 100 * y), textcoords="offset points", xytext=(0, 8)
+        )
     axes[1].set(title="Character error rate", xlabel="epoch", ylabel="%")
     axes[1].set_ylim(bottom=0)
     if rates:

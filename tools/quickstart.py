@@ -38,7 +38,9 @@ def main() -> None:
     """Generate or take a corpus, prepare, train, evaluate, transcribe, resume, draw, sum up."""
     settings = parse("quickstart.py", [QuickstartSettings], description=__doc__)[QuickstartSettings]
     started = time.monotonic()
-    folder = Path(settings.output_dir) / (Path(settings.data).name if settings.data else "generated")
+    folder = Path(settings.output_dir) / (
+        Path(settings.data).name if settings.data else "generated"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     run = _Runner(folder)
 

@@ -8,7 +8,6 @@ Older files name the type `aug_type`.
 """
 
 import dataclasses
-import difflib
 import hashlib
 import multiprocessing
 from collections import Counter
@@ -28,7 +27,7 @@ from data_utils.augmentation.shift import Shift
 from data_utils.augmentation.specaug import SpecAugment
 from data_utils.augmentation.speed import Speed
 from data_utils.augmentation.volume import Volume
-from data_utils.errors import InputError
+from data_utils.errors import InputError, suggestion
 
 EFFECTS: dict[str, type[Effect[Any]]] = {
     effect.name: effect for effect in (Noise, Speed, Shift, Volume, Resample, Impulse, SpecAugment)
@@ -199,7 +198,7 @@ def _effect(entry: Any, where: str) -> Effect[Any]:
         raise InputError(f"{where}: give its type once, one of {', '.join(EFFECTS)}")
     name = entry.get("type", entry.get("aug_type"))
     if not isinstance(name, str) or name not in EFFECTS:
-        raise InputError(f"{where}: unknown type {name!r}{_suggestion(str(name), EFFECTS)}")
+        raise InputError(f"{where}: unknown type {name!r}{suggestion(str(name), EFFECTS)}")
     where = f"{where} ({name})"
     params = entry.get("params", {})
     if not isinstance(params, dict):
@@ -215,9 +214,4 @@ def _effect(entry: Any, where: str) -> Effect[Any]:
 def _refuse_unknown(given: Iterable[str], known: Collection[str], what: str, where: str) -> None:
     for key in given:
         if key not in known:
-            raise InputError(f"{where}: unknown {what} {key!r}{_suggestion(key, known)}")
-
-
-def _suggestion(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+            raise InputError(f"{where}: unknown {what} {key!r}{suggestion(key, known)}")
