@@ -1,25 +1,20 @@
 """Recordings and text to batches of NumPy arrays. Never imports Paddle.
 
-audio.py              read a file or a part of it -> Audio(samples [n] float32, rate); loudness
-features.py           samples -> power spectrum -> features [frames, bins]: linear, mfcc or fbank
-stft.py               wave -> spectrum
-normalizer.py         mean and std of the features: accumulate, merge, save, apply
-corpus_statistics.py  the mean and std of a whole manifest, by all cores
-annotation.py         annotation files, as users write them
-recordings.py         the recordings that annotations name: where they are, whether they can be used
-splitting.py          recordings divided between training, dev and test
-preparation.py        annotation files -> manifests
-text.py               normalise a transcript; Vocabulary
-manifest.py           Utterance; read and write manifests, memory-bounded
-characters.py         the characters of manifests, counted into a vocabulary
-augmentation/         pipeline.py and one file per effect
-mixing.py             speech and noise at an exact signal-to-noise ratio
-sampling.py           which utterances share a batch, and in which order batches come
-dataset.py            Utterance -> example -> padded batch
-loader.py             worker processes; the same batches for any number of them
-sentences.py          the sentences of a generated corpus
-synthesis.py          text -> generated speech
-atomic.py             files that are whole or absent
-errors.py             InputError: what a user can mend
-settings.py           the settings of all of these, and `option`, which declares one
+audio.py       read a file or a part of it -> Audio(samples [n] float32, rate); loudness
+features.py    samples -> power spectrum -> features [frames, bins]: linear, mfcc or fbank
+stft.py        wave -> spectrum
+normalizer.py  mean and std of the features: accumulate, merge, save, apply
+text.py        normalise a transcript; Vocabulary
+manifest.py    Utterance; read and write manifests, memory-bounded
+preparation/   annotations and recordings -> manifests, vocabulary, statistics
+augmentation/  pipeline.py and one file per effect
+mixing.py      speech and noise at an exact signal-to-noise ratio
+sampling.py    which utterances share a batch, and in which order batches come
+dataset.py     Utterance -> example -> padded batch
+loader.py      worker processes; the same batches for any number of them
+sentences.py   the sentences of a generated corpus
+synthesis.py   text -> generated speech
+atomic.py      files that are whole or absent
+errors.py      InputError: what a user can mend
+settings.py    the settings of all of these, and `option`, which declares one
 """

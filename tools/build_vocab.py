@@ -11,7 +11,7 @@ def main() -> int | None:
     """Read the options and build the vocabulary."""
     options = parse("build_vocab.py", [VocabularySettings], description=__doc__)
     # Imported behind the options, so that --help answers at once.
-    from data_utils.characters import build_vocabulary
+    from data_utils.preparation.vocabulary import build_vocabulary
 
     build_vocabulary(options[VocabularySettings])
     return None

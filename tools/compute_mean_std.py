@@ -22,9 +22,9 @@ def main() -> None:
 
     from tqdm import tqdm
 
-    from data_utils.corpus_statistics import draw, measure
     from data_utils.manifest import Manifest
     from data_utils.normalizer import Normalizer
+    from data_utils.preparation.statistics import draw, measure
 
     settings, features = options[MeanStdSettings], options[FeatureSettings]
     manifest = draw(Manifest.open(settings.manifest_path), settings.num_samples)

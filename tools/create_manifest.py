@@ -12,7 +12,7 @@ def main() -> int | None:
     """Read the options and create the manifests."""
     options = parse("create_manifest.py", [ManifestSettings], description=__doc__)
     # Imported behind the options, so that --help answers at once.
-    from data_utils.preparation import create_manifests
+    from data_utils.preparation.manifests import create_manifests
 
     create_manifests(options[ManifestSettings])
     return None

@@ -1,14 +1,12 @@
 """Impulse: the wave as it sounds in a room whose impulse response was recorded."""
 
-import functools
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.augmentation.effect import Effect
-from data_utils.augmentation.sounds import Sounds, missing
+from data_utils.augmentation.recorded import RecordedEffect
 from data_utils.settings import option
 
 
@@ -20,7 +18,7 @@ class ImpulseParams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Impulse(Effect[ImpulseParams]):
+class Impulse(RecordedEffect[ImpulseParams]):
     """Convolves the wave with a random impulse response of `impulse_manifest_path`.
 
     The direct sound, the largest value of the response, keeps its place in time; length and level
@@ -28,30 +26,17 @@ class Impulse(Effect[ImpulseParams]):
     """
 
     name: ClassVar[str] = "impulse"
+    chinese: ClassVar[str] = "混响"
     domain: ClassVar[Literal["wave", "features"]] = "wave"
 
     impulse_manifest_path: str = option(
         "dataset/manifest.impulse", "manifest of the impulse responses"
     )
 
-    def unavailable(self) -> str | None:
-        """The line for the user where the manifest is missing or empty.
-
-        Otherwise the manifest is opened, so that workers get it with the effect.
-        """
-        reason = missing(self.impulse_manifest_path, "混响")
-        if reason is None:
-            _ = self.sounds
-        return reason
-
-    @functools.cached_property
-    def sounds(self) -> Sounds:
-        """The impulse responses of the manifest.
-
-        Raises:
-            InputError: the manifest cannot be read.
-        """
-        return Sounds(self.impulse_manifest_path)
+    @property
+    def manifest_path(self) -> str:
+        """Of the recordings."""
+        return self.impulse_manifest_path
 
     def choose(self, rng: np.random.Generator, shape: tuple[int, ...]) -> ImpulseParams:
         """Draw the response."""

@@ -1,6 +1,5 @@
 """Noise: a part of a noise recording is added at an exact signal-to-noise ratio."""
 
-import functools
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -8,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_utils.audio import SILENCE_DB, level_db
-from data_utils.augmentation.effect import Effect
-from data_utils.augmentation.sounds import Sounds, missing
+from data_utils.augmentation.recorded import RecordedEffect
 from data_utils.mixing import mix
 from data_utils.settings import option
 
@@ -24,7 +22,7 @@ class NoiseParams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noise(Effect[NoiseParams]):
+class Noise(RecordedEffect[NoiseParams]):
     """Adds a random part of a random recording of `noise_manifest_path`.
 
     The power of the added part is taken over the whole utterance, pauses included. A recording
@@ -32,6 +30,7 @@ class Noise(Effect[NoiseParams]):
     """
 
     name: ClassVar[str] = "noise"
+    chinese: ClassVar[str] = "噪声"
     domain: ClassVar[Literal["wave", "features"]] = "wave"
 
     min_snr_dB: float = option(10.0, "loudest noise", unit="dB", minimum=-50, maximum=100)
@@ -42,24 +41,10 @@ class Noise(Effect[NoiseParams]):
         """Raise InputError where the bounds are exchanged."""
         self.check_order("min_snr_dB", "max_snr_dB")
 
-    def unavailable(self) -> str | None:
-        """The line for the user where the manifest is missing or empty.
-
-        Otherwise the manifest is opened, so that workers get it with the effect.
-        """
-        reason = missing(self.noise_manifest_path, "噪声")
-        if reason is None:
-            _ = self.sounds
-        return reason
-
-    @functools.cached_property
-    def sounds(self) -> Sounds:
-        """The recordings of the manifest.
-
-        Raises:
-            InputError: the manifest cannot be read.
-        """
-        return Sounds(self.noise_manifest_path)
+    @property
+    def manifest_path(self) -> str:
+        """Of the recordings."""
+        return self.noise_manifest_path
 
     def choose(self, rng: np.random.Generator, shape: tuple[int, ...]) -> NoiseParams:
         """Draw recording, part and ratio."""

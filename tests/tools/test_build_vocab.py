@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from data_utils.characters import build_vocabulary
 from data_utils.errors import InputError
 from data_utils.manifest import Utterance, write_manifest
+from data_utils.preparation.vocabulary import build_vocabulary
 from data_utils.settings import VocabularySettings
 from data_utils.text import Vocabulary
 

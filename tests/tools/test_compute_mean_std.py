@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_utils.corpus_statistics import CHUNK, draw, measure
 from data_utils.errors import InputError
 from data_utils.features import extract
 from data_utils.manifest import Manifest, Utterance, write_manifest
 from data_utils.normalizer import Normalizer
+from data_utils.preparation.statistics import CHUNK, draw, measure
 from data_utils.settings import FeatureSettings
 from tools import compute_mean_std
 

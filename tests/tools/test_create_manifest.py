@@ -9,7 +9,7 @@ import soundfile
 
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest
-from data_utils.preparation import create_manifests, manifest_prefix
+from data_utils.preparation.manifests import create_manifests, manifest_prefix
 from data_utils.settings import ManifestSettings
 
 TOOL = Path(__file__).parents[2] / "tools" / "create_manifest.py"

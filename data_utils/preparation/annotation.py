@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_utils.errors import InputError
-from data_utils.recordings import AUDIO_SUFFIXES
+from data_utils.preparation.recordings import AUDIO_SUFFIXES
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

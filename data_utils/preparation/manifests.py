@@ -8,13 +8,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_utils.annotation import Line, Problem, annotation_files, read_annotation
 from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
 from data_utils.manifest import Utterance, write_manifests
-from data_utils.recordings import Recording, check_recordings, locate, recordings_below
+from data_utils.preparation.annotation import Line, Problem, annotation_files, read_annotation
+from data_utils.preparation.recordings import Recording, check_recordings, locate, recordings_below
+from data_utils.preparation.splitting import assign, describe_groups, group_of
 from data_utils.settings import ManifestSettings
-from data_utils.splitting import assign, describe_groups, group_of
 from data_utils.text import describe_characters, normalize_text
 
 _GIVEN = ("train", "dev", "test")

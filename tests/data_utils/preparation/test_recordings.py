@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_utils import recordings
-from data_utils.recordings import check_recording, check_recordings, locate, recordings_below
+from data_utils.preparation import recordings
+from data_utils.preparation.recordings import (
+    check_recording,
+    check_recordings,
+    locate,
+    recordings_below,
+)
 
 
 def tone(path: Path, seconds: float = 0.5, level: float = 0.1) -> Path:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_utils.annotation import annotation_files, decode_lines, read_annotation
 from data_utils.errors import InputError
+from data_utils.preparation.annotation import annotation_files, decode_lines, read_annotation
 
 ENCODINGS = [
     ("utf-8", "UTF-8"),

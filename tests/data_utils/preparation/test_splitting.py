@@ -4,8 +4,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_utils.annotation import Line
-from data_utils.splitting import assign, describe_groups, group_of
+from data_utils.preparation.annotation import Line
+from data_utils.preparation.splitting import assign, describe_groups, group_of
 
 SHARES = {"test": 0.2, "dev": 0.1}
 GROUPS = st.sets(st.tuples(st.sampled_from(["speaker", "file"]), st.text(max_size=5)))

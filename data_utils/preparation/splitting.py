@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from data_utils.annotation import Line
+from data_utils.preparation.annotation import Line
 
 
 def group_of(line: Line) -> tuple[str, str]:
