@@ -9,6 +9,7 @@ import collections
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -109,7 +110,16 @@ _worker_sources: dict[str, BatchSource] = {}
 
 def _start_worker(sources: dict[str, BatchSource]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's to answer
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     _worker_sources.update(sources)
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the trainer is gone, killed too: nobody else would."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "runs in a spawned process"
+    parent.join()
+    os._exit(1)
 
 
 def _load(name: str, indices: NDArray[np.int64], epoch: int) -> Batch:

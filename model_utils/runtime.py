@@ -123,7 +123,7 @@ def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
     record = _cache_folder() / f"engine-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     try:
         return str(json.loads(record.read_text(encoding="utf-8"))["problem"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     problem = _run_proof(layers, threads)
     try:
