@@ -14,6 +14,7 @@ dataset.py     Utterance -> example -> padded batch
 loader.py      worker processes; the same batches for any number of them
 sentences.py   the sentences of a generated corpus
 synthesis.py   text -> generated speech
+workers.py     worker processes that leave nothing behind
 atomic.py      files that are whole or absent
 errors.py      InputError: what a user can mend
 settings.py    the settings of all of these, and `option`, which declares one

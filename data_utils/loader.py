@@ -6,10 +6,6 @@ of workers yields the same ones.
 """
 
 import collections
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_utils.dataset import Batch
+from data_utils.workers import available_cores, spawn_pool
 
 AHEAD_PER_WORKER = 3
 """Batches that each worker may have ready: enough to smooth long ones over, little memory."""
@@ -34,7 +31,7 @@ class BatchSource(Protocol):
 
 def default_workers() -> int:
     """Half of the cores, 4 at most: the other half computes."""
-    return max(1, min(4, (os.cpu_count() or 1) // 2))
+    return max(1, min(4, available_cores() // 2))
 
 
 class Loader:
@@ -50,14 +47,7 @@ class Loader:
         self._sources = dict(sources)
         self._pool: ProcessPoolExecutor | None = None
         if self.num_workers:
-            # A worker is one thread; BLAS reads this when a worker starts.
-            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-            self._pool = ProcessPoolExecutor(
-                self.num_workers,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_start_worker,
-                initargs=(self._sources,),
-            )
+            self._pool = spawn_pool(self.num_workers, _start_worker, self._sources)
 
     def batches(
         self, name: str, plan: Sequence[NDArray[np.int64]], epoch: int = 0
@@ -109,17 +99,7 @@ _worker_sources: dict[str, BatchSource] = {}
 
 
 def _start_worker(sources: dict[str, BatchSource]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's to answer
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
     _worker_sources.update(sources)
-
-
-def _leave_with_parent() -> None:
-    """End this worker when the trainer is gone, killed too: nobody else would."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "runs in a spawned process"
-    parent.join()
-    os._exit(1)
 
 
 def _load(name: str, indices: NDArray[np.int64], epoch: int) -> Batch:

@@ -8,13 +8,11 @@ import ctypes
 import hashlib
 import json
 import os
-import signal
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from data_utils.atomic import write_atomically
 from data_utils.audio import SAMPLE_RATE, Samples, level_db, read_audio, resample
 from data_utils.errors import InputError
 from data_utils.settings import GenerationSettings
+from data_utils.workers import available_cores, spawn_pool
 
 RECIPE = 1
 """Raised whenever the same settings give other clips; stored beside the corpus."""
@@ -210,7 +209,7 @@ def _speak_all(clips: Sequence[Clip], output: Path, settings: GenerationSettings
         if not all((output / clip.path).exists() for clip in group)
     ]
     done = len(clips) - sum(map(len, missing))
-    threads = ThreadPoolExecutor(settings.num_workers or os.cpu_count() or 1)
+    threads = ThreadPoolExecutor(settings.num_workers or available_cores())
     try:
         with tqdm(total=len(clips), initial=done, desc="speaking", unit="clip") as bar:
             tasks = {
@@ -230,13 +229,8 @@ def _speak_apart(clips: Sequence[Clip], output: Path, seed: int) -> None:
     The engine keeps state between calls (the phases of its pitch flutter and of its roughness) that
     no call resets: only a fresh process gives the same samples again.
     """
-    with ProcessPoolExecutor(
-        1,
-        mp_context=get_context("spawn"),
-        # An interrupt stops the parent; a voice already started is finished in a second.
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    ) as process:
+    # An interrupt stops the parent; a voice already started is finished in a second.
+    with spawn_pool(1) as process:
         process.submit(_speak, clips, output, seed).result()
 
 

@@ -24,6 +24,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from data_utils.workers import available_cores
 from model_utils.settings import DeviceSettings, NetworkSettings
 
 PROOF_SECONDS = 300.0
@@ -83,13 +84,6 @@ def prepare(
     paddle = _import_paddle()
     paddle.device.set_device("cpu")
     return Device("cpu", engine, threads)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def paddle_version() -> str:

@@ -1,13 +1,12 @@
 """The recordings that annotation lines name: where they are, and whether they can be used."""
 
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_utils.audio import AudioError, check_speech, read_audio
+from data_utils.workers import available_cores, spawn_pool
 
 AUDIO_SUFFIXES = frozenset(
     (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
@@ -77,12 +76,11 @@ def check_recordings(
         num_workers: processes; None takes every core.
     """
     names = list(paths)
-    workers = num_workers or os.cpu_count() or 1
+    workers = num_workers or available_cores()
     if workers == 1 or len(names) <= _SERIAL:
         yield from zip(names, map(check_recording, names), strict=True)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with spawn_pool(workers) as pool:
         try:
             yield from zip(names, pool.map(check_recording, names, chunksize=32), strict=True)
         finally:

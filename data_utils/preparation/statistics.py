@@ -1,9 +1,6 @@
 """The mean and standard deviation of every feature bin over a whole manifest, by all cores."""
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
@@ -15,6 +12,7 @@ from data_utils.features import read_features
 from data_utils.manifest import Manifest
 from data_utils.normalizer import Statistics
 from data_utils.settings import FeatureSettings
+from data_utils.workers import available_cores, spawn_pool
 
 # Sums of floats depend on their order: chunks of a fixed size, merged in the order of the manifest,
 # give the same bytes for any number of workers.
@@ -67,7 +65,7 @@ def measure(
     skipped: list[str] = []
     for chunk, (part, failures) in zip(
         chunks,
-        _measured(chunks, manifest, settings, num_workers or _cores()),
+        _measured(chunks, manifest, settings, num_workers or available_cores()),
         strict=True,
     ):
         if part is not None:
@@ -92,12 +90,7 @@ def _measured(
         for chunk in chunks:
             yield _measure_chunk(manifest, settings, chunk)
         return
-    pool = ProcessPoolExecutor(
-        num_workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(manifest, settings),
-    )
+    pool = spawn_pool(num_workers, _start_worker, manifest, settings)
     try:
         yield from pool.map(_measure_in_worker, chunks)
     except BrokenProcessPool:
@@ -136,9 +129,3 @@ def _start_worker(manifest: Manifest, settings: FeatureSettings) -> None:
 
 def _measure_in_worker(chunk: range) -> _Part:
     return _measure_chunk(*_work, chunk)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
