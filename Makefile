@@ -22,7 +22,8 @@ RUN := $(VENV)/bin/python
 
 install: $(STAMP)
 
-$(STAMP): $(LOCK) pyproject.toml
+# The packages are known by their folders when they are installed: a new one asks for it again.
+$(STAMP): $(LOCK) pyproject.toml $(wildcard */__init__.py)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}; name another: make PYTHON=python3.11")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)

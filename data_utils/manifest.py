@@ -51,12 +51,14 @@ class Manifest(Sequence[Utterance]):
     """
 
     def __init__(
-        self, files: Sequence["_File"], index: "NDArray[np.void]", left_out: int = 0
+        self,
+        files: Sequence["_File"],
+        index: "NDArray[np.void]",
+        outside: "NDArray[np.void] | None" = None,
     ) -> None:
         self._files = tuple(files)
         self._index = index
-        self.left_out = left_out
-        """How many lines `open` left out because of their duration."""
+        self._outside = np.empty(0, _ROW) if outside is None else outside
 
     @classmethod
     def open(
@@ -78,7 +80,6 @@ class Manifest(Sequence[Utterance]):
         """
         files: list[_File] = []
         parts = []
-        left_out = 0
         for path in [paths] if isinstance(paths, str | Path) else paths:
             file = _File.found(str(path))
             index = _index(file, len(files))
@@ -88,18 +89,22 @@ class Manifest(Sequence[Utterance]):
                 durations <= np.float32(max_duration)
             )
             files.append(file)
-            parts.append(index[within])
-            left_out += int(np.count_nonzero(~within))
+            parts.append((index[within], index[~within]))
         if not files:
             raise InputError(f"no manifest given; {_REMEDY}")
-        kept = np.concatenate(parts)
+        kept, outside = (np.concatenate(rows) for rows in zip(*parts, strict=True))
         if not len(kept):
             raise InputError(
-                f"{','.join(file.path for file in files)}: none of the {left_out} utterances lasts "
+                f"{','.join(file.path for file in files)}: none of the {len(outside)} utterances lasts "
                 f"between {min_duration:g} and {max_duration:g} s; "
                 "change --min_duration or --max_duration"
             )
-        return cls(files, kept, left_out)
+        return cls(files, kept, outside)
+
+    @property
+    def left_out(self) -> "Manifest":
+        """The utterances that `open` left out because of their duration."""
+        return Manifest(self._files, self._outside)
 
     @property
     def durations(self) -> "NDArray[np.float32]":
@@ -114,7 +119,7 @@ class Manifest(Sequence[Utterance]):
     def select(self, indices: ArrayLike) -> "Manifest":
         """The manifest of these utterances only, in this order; `left_out` stays what it was."""
         chosen = np.asarray(indices, dtype=np.int64)
-        return Manifest(self._files, self._index[chosen], self.left_out)
+        return Manifest(self._files, self._index[chosen], self._outside)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -125,7 +130,7 @@ class Manifest(Sequence[Utterance]):
     def __getitem__(self, index: slice) -> "Manifest": ...
     def __getitem__(self, index: int | slice) -> "Utterance | Manifest":
         if isinstance(index, slice):
-            return Manifest(self._files, self._index[index], self.left_out)
+            return Manifest(self._files, self._index[index], self._outside)
         row = self._index[index]
         line = self._files[row["file"]].line_at(int(row["offset"]))
         return parse_line(line, self.where(index))

@@ -6,6 +6,7 @@ the flag on the command line, else from `--config FILE`, else from the default.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 import types
@@ -193,7 +194,7 @@ def _scalar(value: Any, kind: type, origin: str) -> Any:
         number = float(value) if not isinstance(value, bool) else None
     except (TypeError, ValueError):
         number = None
-    if number is None or number != number or (kind is int and number != int(number)):
+    if number is None or number != number or (kind is int and not number.is_integer()):
         expected = "a whole number" if kind is int else "a number"
         raise InputError(f"{origin}: {expected} expected, found {value!r}")
     return kind(number)
@@ -214,12 +215,14 @@ def _is_union(kind: Any) -> bool:
 
 
 def _refuse_reserved(item: Reserved, value: Any, origin: str) -> None:
-    accepted = {str(default) for default in item.defaults}
-    if str(value) not in accepted:
-        raise InputError(
-            f"{origin}: {value} is not available in this version; "
-            f"leave it at {' or '.join(map(str, item.defaults))}"
-        )
+    for default in item.defaults:
+        with contextlib.suppress(InputError):
+            if _scalar(value, type(default), origin) == default:
+                return
+    raise InputError(
+        f"{origin}: {value} is not available in this version; "
+        f"leave it at {' or '.join(map(str, item.defaults))}"
+    )
 
 
 def _read_config(path: Path, known: set[str]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Checkpoint:
         """The epoch that the weights come from: of the JSON, or of a name such as 50.pdparams."""
         if self.info is not None:
             return int(self.info["epoch"])
-        number = re.match(r"(?:epoch_)?(\d+)", self.path.stem)
+        number = re.fullmatch(r"(?:epoch_)?(\d+)", self.path.stem)
         if number is None:
             raise InputError(
                 f"{self.path}: no {self.path.stem}.json beside it and no epoch in its name; "
@@ -176,43 +176,59 @@ class _ArraysOnly(pickle.Unpickler):
         return super().find_class(module, name)
 
 
+def weights_of(network: "nn.Layer") -> dict[str, "Tensor"]:
+    """The network's state by name, each tensor once.
+
+    Paddle lists the weights of a recurrent layer under two names, which would double the file.
+    """
+    state: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, value in network.state_dict().items():
+        if id(value) not in seen:
+            seen.add(id(value))
+            state[name] = value
+    return state
+
+
 def set_weights(network: "nn.Layer", checkpoint: Checkpoint) -> None:
     """Set every weight of `network` from a checkpoint of the same sizes.
 
     Raises:
         InputError: a weight is missing, too many, or of another shape.
     """
-    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    for name, shape in wanted.items():
+    wanted = weights_of(network)
+    for name, value in wanted.items():
         if name not in checkpoint.weights:
             raise InputError(f"{checkpoint.path}: no weight {name!r}; it is of another network")
         found = checkpoint.weights[name].shape
-        if tuple(found) != shape:
+        if tuple(found) != tuple(value.shape):
             raise InputError(
-                f"{checkpoint.path}: {name} is {list(found)}, this network needs {list(shape)}; "
-                f"give the sizes it was trained with"
+                f"{checkpoint.path}: {name} is {list(found)}, this network needs "
+                f"{list(value.shape)}; give the sizes it was trained with"
             )
-    surplus = sorted(checkpoint.weights.keys() - wanted.keys())
+    surplus = sorted(checkpoint.weights.keys() - network.state_dict().keys())
     if surplus:
         raise InputError(
             f"{checkpoint.path}: weight {surplus[0]!r} has no place in this network; "
             f"give the sizes it was trained with"
         )
-    network.set_state_dict(checkpoint.weights)
+    for name, value in wanted.items():
+        value.set_value(checkpoint.weights[name].astype("float32"))
 
 
 def set_fitting_weights(network: "nn.Layer", checkpoint: Checkpoint) -> list[str]:
     """Set the weights that fit, as pretraining wants it; return the names of those left as made."""
-    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    fitting = {
-        name: value
-        for name, value in checkpoint.weights.items()
-        if wanted.get(name) == tuple(value.shape)
-    }
-    if not fitting:
+    left = []
+    wanted = weights_of(network)
+    for name, value in wanted.items():
+        found = checkpoint.weights.get(name)
+        if found is not None and found.shape == tuple(value.shape):
+            value.set_value(found.astype("float32"))
+        else:
+            left.append(name)
+    if len(left) == len(wanted):
         raise InputError(f"{checkpoint.path}: no weight fits this network")
-    network.set_state_dict(fitting)
-    return sorted(wanted.keys() - fitting.keys())
+    return left
 
 
 def _read_info(path: Path) -> dict[str, Any] | None:

@@ -176,4 +176,4 @@ class Trainer:
         }
         state = optimisation.optimizer_state(self.optimizer, self.task.network)
         folder = Path(self.run.output_model_dir)
-        checkpoint.save(folder, name, self.task.network.state_dict(), state, info)
+        checkpoint.save(folder, name, checkpoint.weights_of(self.task.network), state, info)

@@ -48,7 +48,7 @@ def learning_rate(
     rise = settings.warmup_share
     if done < rise:
         return _half_cosine(peak * ONE_CYCLE_START, peak, done / rise)
-    share = (done - rise) / (1 - rise) if rise < 1 else 1.0
+    share = (done - rise) / (1 - rise) if rise < 1 else 0.0
     return _half_cosine(peak, peak * ONE_CYCLE_END, min(1.0, share))
 
 
@@ -111,6 +111,9 @@ def restore_optimizer(
     for key, value in state.items():
         name, found, suffix = key.partition(_SEPARATOR)
         if not found or name not in parameters:
-            raise InputError(f"{where}: optimizer state of {key!r}, which this network has not")
+            raise InputError(
+                f"{where}: optimizer state of {key!r}, which this network has not; "
+                f"move the .pdopt file away to start the optimizer anew"
+            )
         restored[f"{parameters[name].name}_{suffix}"] = paddle.to_tensor(np.asarray(value))
     optimizer.set_state_dict(restored)
