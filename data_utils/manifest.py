@@ -95,8 +95,8 @@ class Manifest(Sequence[Utterance]):
         kept, outside = (np.concatenate(rows) for rows in zip(*parts, strict=True))
         if not len(kept):
             raise InputError(
-                f"{','.join(file.path for file in files)}: none of the {len(outside)} utterances lasts "
-                f"between {min_duration:g} and {max_duration:g} s; "
+                f"{','.join(file.path for file in files)}: none of the {len(outside)} utterances "
+                f"lasts between {min_duration:g} and {max_duration:g} s; "
                 "change --min_duration or --max_duration"
             )
         return cls(files, kept, outside)

@@ -104,6 +104,13 @@ def scoring_order(durations: NDArray[np.float32], batch_size: int) -> list[NDArr
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
+def _name_left_out(reasons: list[str], count: int) -> None:
+    for shown in reasons[:SHOWN_PROBLEMS]:
+        print(f"left out: {shown}", file=sys.stderr)
+    if count > SHOWN_PROBLEMS:
+        print(f"left out: {count - SHOWN_PROBLEMS} more like these", file=sys.stderr)
+
+
 class RecognitionTask:
     """The recogniser's training, as the trainer sees it.
 
@@ -144,6 +151,7 @@ class RecognitionTask:
             name: recogniser.dataset(Manifest.open(path)) for name, path in scored.items() if path
         }
         self.score_sets = list(self._scored)
+        self._told: set[str] = set()
         self._loader = Loader({"train": self.training, **self._scored}, batching.num_workers)
         paddle.seed(seed)
         self.network = recogniser.build(compile_convolutions)
@@ -152,10 +160,14 @@ class RecognitionTask:
         """The utterances of `manifest` that a loss can be computed for; the others are named."""
         dataset = self.recogniser.dataset(manifest, augmentation, self.seed)
         problems = dataset.untrainable()
-        for shown in list(problems.values())[:SHOWN_PROBLEMS]:
-            print(f"left out: {shown}", file=sys.stderr)
-        if len(problems) > SHOWN_PROBLEMS:
-            print(f"left out: {len(problems) - SHOWN_PROBLEMS} more like these", file=sys.stderr)
+        outside = manifest.left_out
+        reasons = [
+            f"{outside.where(index)}: {utterance.audio}: lasts {utterance.duration:.2f} s, "
+            f"outside --min_duration and --max_duration"
+            for index, utterance in enumerate(outside[:SHOWN_PROBLEMS])
+        ]
+        _name_left_out(reasons, len(outside))
+        _name_left_out(list(problems.values()), len(problems))
         kept = [index for index in range(len(manifest)) if index not in problems]
         if not kept:
             raise InputError(
@@ -209,10 +221,15 @@ class RecognitionTask:
             lambda features, frames: log_probs(self.network, features, frames),
             self._loader.batches(name, plan),
             self.recogniser.vocabulary,
-            report=lambda problem: print(f"left out of {name}: {problem}", file=sys.stderr),
+            report=self._tell_once,
         ):
             counts += result.counts
         return Score("cer", counts.rate, counts.format("cer").partition("(")[2].rstrip(")"))
+
+    def _tell_once(self, problem: str) -> None:
+        if problem not in self._told:
+            self._told.add(problem)
+            print(f"left out of the score: {problem}", file=sys.stderr)
 
     def describe(self) -> dict[str, Any]:
         """What a checkpoint holds beside the weights."""

@@ -104,7 +104,7 @@ class Trainer:
                 self.settings, epoch, number, num_batches, self.run.num_epoch
             )
             for problem in self.task.problems(batch):
-                self.log.warn(f"left out of this batch: {problem}")
+                self.log.warn_once(f"left out: {problem}")
             loss = self._step(batch, rate)
             if np.isfinite(loss):
                 recent.append(loss)

@@ -44,6 +44,7 @@ class RunLog:
         self._seconds_per_batch = 0.0
         self._last_batch = time.monotonic()
         self._bar: tqdm[Any] | None = None
+        self._told: set[str] = set()
 
     def start_epoch(self, epoch: int, start: int) -> None:
         """Show a progress bar for `epoch` on a terminal, from batch `start` on."""
@@ -106,6 +107,12 @@ class RunLog:
         if self._bar is not None:
             self._bar.clear()
         print(f"warning: {line}", file=sys.stderr, flush=True)
+
+    def warn_once(self, line: str) -> None:
+        """Print a line to stderr the first time it comes: the next epoch meets the same file."""
+        if line not in self._told:
+            self._told.add(line)
+            self.warn(line)
 
     def close(self) -> None:
         """Finish the files."""
