@@ -114,37 +114,51 @@ class SpeechDataset:
             if not labels:
                 reason = "no label: nothing of its text is in the vocabulary"
             elif not self.fits(labels, frames):
-                reason = (
-                    f"{len(labels)} labels need {required_frames(labels)} output frames "
-                    f"(a repeat needs a blank between), its {utterance.duration:.2f} s give "
-                    f"{-(-frames // self.time_reduction)}"
-                )
+                reason = self._misfit(labels, frames, utterance.duration)
             else:
                 continue
             problems[index] = f"{self.manifest.where(index)}: {utterance.audio}: {reason}"
         return problems
 
+    def _misfit(self, labels: Sequence[int], frames: int, seconds: float) -> str:
+        return (
+            f"{len(labels)} labels need {required_frames(labels)} output frames (a repeat needs a "
+            f"blank between), its {seconds:.2f} s give {-(-frames // self.time_reduction)}"
+        )
+
     def example(self, index: int, epoch: int = 0) -> Example:
         """One utterance; its augmentation is a function of (seed, epoch, utterance) alone.
 
         Raises:
-            AudioError: the recording cannot be used.
+            AudioError: the recording cannot be used; or, in training, it is so much shorter than
+                its manifest says that its labels do not fit.
         """
         utterance = self.manifest[index]
         audio = read_speech(utterance.audio, start=utterance.start, end=utterance.end)
         samples = features.prepare(audio.samples, self.settings)
         labels = self.labels(utterance)
         if self.augmentation is None:
-            return Example(self._features(samples), labels)
+            return Example(self._features(samples, utterance.audio), labels)
         rng = utterance_rng(self.seed, epoch, utterance.key)
         plain = samples
         samples = self.augmentation.wave(samples, rng)
         if not self.fits(labels, features.num_frames(len(samples), self.settings)):
             samples = plain  # spoken faster than its labels can be written
-        return Example(self.augmentation.features(self._features(samples), rng), labels)
+            frames = features.num_frames(len(plain), self.settings)
+            if not self.fits(labels, frames):
+                seconds = len(plain) / SAMPLE_RATE
+                raise AudioError(
+                    f"{utterance.audio}: {self._misfit(labels, frames, seconds)}; "
+                    f"the manifest says {utterance.duration:.2f} s, make it again"
+                )
+        computed = self._features(samples, utterance.audio)
+        return Example(self.augmentation.features(computed, rng), labels)
 
-    def _features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        power = features.power_spectrum(samples, self.settings)
+    def _features(self, samples: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+        try:
+            power = features.power_spectrum(samples, self.settings)
+        except AudioError as error:
+            raise AudioError(f"{name}: {error}") from None
         return self.normalizer(features.from_power(power, self.settings))
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> Batch:

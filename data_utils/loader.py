@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_utils.dataset import Batch
+from data_utils.errors import InputError
 from data_utils.workers import available_cores, spawn_pool
 
 AHEAD_PER_WORKER = 3
@@ -55,7 +56,7 @@ class Loader:
         """The batches of `plan`, lists of utterances of dataset `name`, in order.
 
         Raises:
-            RuntimeError: a worker process died.
+            InputError: a worker process died.
         """
         if self._pool is None:
             for indices in plan:
@@ -71,7 +72,7 @@ class Loader:
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
-            raise RuntimeError(
+            raise InputError(
                 "a data worker died (killed, or out of memory); --num_workers=0 loads without them"
             ) from None
         finally:

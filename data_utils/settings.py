@@ -112,7 +112,7 @@ class MeanStdSettings:
     )
     output_path: str = option("./dataset/mean_std.npz", "where the statistics are written")
     num_workers: int | None = option(
-        None, "processes that measure; None: one for each core", minimum=1
+        None, "processes that measure, 0 for none; None: one for each core", minimum=0
     )
 
 

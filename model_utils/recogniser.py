@@ -59,7 +59,7 @@ class Recogniser:
                 NetworkSettings(**info["network"]),
                 info["unknown"],
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{where}: {error} in its description; it was made by another version"
             ) from None

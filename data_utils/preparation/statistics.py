@@ -54,7 +54,7 @@ def measure(
     Args:
         manifest: the utterances.
         settings: of their features.
-        num_workers: processes; None: one for each core. 1 measures in this process.
+        num_workers: processes; None: one for each core. 0 or 1 measures in this process.
         progress: called with the number of utterances just done.
 
     Raises:
@@ -65,7 +65,9 @@ def measure(
     skipped: list[str] = []
     for chunk, (part, failures) in zip(
         chunks,
-        _measured(chunks, manifest, settings, num_workers or available_cores()),
+        _measured(
+            chunks, manifest, settings, available_cores() if num_workers is None else num_workers
+        ),
         strict=True,
     ):
         if part is not None:

@@ -160,7 +160,9 @@ class ValidBatchNorm(nn.Layer):
             )
             with paddle.no_grad():
                 for running, batch in ((self.mean, mean), (self.variance, variance)):
-                    running.set_value(self.momentum * running + (1 - self.momentum) * batch)
+                    moved = self.momentum * running + (1 - self.momentum) * batch
+                    # A step whose loss overflows is skipped; this is its only trace otherwise.
+                    running.set_value(paddle.where(paddle.isfinite(moved), moved, running))
             return y
         inverse = paddle.rsqrt(self.variance + self.epsilon) * self.scale
         y = _affine(x, inverse, self.shift - self.mean * inverse)

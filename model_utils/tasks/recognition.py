@@ -224,7 +224,9 @@ class RecognitionTask:
             report=self._tell_once,
         ):
             counts += result.counts
-        return Score("cer", counts.rate, counts.format("cer").partition("(")[2].rstrip(")"))
+        # Where nothing can be read, 0 errors are no merit.
+        rate = counts.rate if counts.reference_length else float("nan")
+        return Score("cer", rate, counts.format("cer").partition("(")[2].rstrip(")"))
 
     def _tell_once(self, problem: str) -> None:
         if problem not in self._told:

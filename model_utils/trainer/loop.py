@@ -128,15 +128,23 @@ class Trainer:
             return float("nan")
         loss = losses.mean()
         value = float(loss)
-        if not np.isfinite(value):
+        problem = "" if np.isfinite(value) else f"loss is {value}"
+        if not problem:
+            loss.backward()
+            problem = "" if self._has_finite_gradients() else "a gradient is not finite"
+        if problem:
+            self.optimizer.clear_grad()
             names = ", ".join(self.task.names(batch))
-            self.log.warn(f"loss is {value}, the step is skipped; its utterances: {names}")
-            return value
-        loss.backward()
+            self.log.warn(f"{problem}, the step is skipped; its utterances: {names}")
+            return float("nan")
         self.optimizer.set_lr(rate)
         self.optimizer.step()
         self.optimizer.clear_grad()
         return value
+
+    def _has_finite_gradients(self) -> bool:
+        gradients = [p.grad for p in self.task.network.parameters() if p.grad is not None]
+        return bool(np.isfinite(float(paddle.add_n([gradient.sum() for gradient in gradients]))))
 
     def _score(self, epoch: int) -> dict[str, Score]:
         if self.run.test_off:
@@ -152,7 +160,7 @@ class Trainer:
         """The first of the scored sets decides."""
         for name, score in list(scores.items())[:1]:
             best = self.progress.best
-            if best is None or score.value < best["value"]:
+            if np.isfinite(score.value) and (best is None or score.value < best["value"]):
                 self.progress.best = {
                     "epoch": epoch,
                     "set": name,

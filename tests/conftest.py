@@ -1,0 +1,49 @@
+"""What every test stands on: Paddle's environment, real recordings if any, a corpus of tones."""
+
+import functools
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tones
+from tones import Corpus
+
+# Paddle reads these once, at its first import, so all tests of this process share one setting.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["FLAGS_use_mkldnn"] = "1"
+os.environ["GLOG_minloglevel"] = "2"
+# Verdicts of engine proofs that tests make stay out of the user's own cache.
+_cache = tempfile.TemporaryDirectory(prefix="paddle-deepspeech2-tests-")
+os.environ["XDG_CACHE_HOME"] = _cache.name
+
+_CHATTER = (
+    ".*ccache.*",
+    "Tensor do not have 'place'",
+    ".*always track global mean.*",
+    ".*state dict is empty.*",
+)
+"""What Paddle says and no test asks for."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for message in _CHATTER:
+        config.addinivalue_line("filterwarnings", f"ignore:{message}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("real") and not os.environ.get("SPEECH_DATA"):
+        pytest.skip("needs real recordings; SPEECH_DATA=FOLDER names them")
+
+
+@pytest.fixture
+def speech_data() -> Path:
+    """The folder of real recordings; for tests marked `real`."""
+    return Path(os.environ["SPEECH_DATA"]).resolve()
+
+
+@pytest.fixture
+def make_corpus(tmp_path: Path) -> Callable[..., Corpus]:
+    """`tones.make_corpus` in a folder of the test's own."""
+    return functools.partial(tones.make_corpus, tmp_path)

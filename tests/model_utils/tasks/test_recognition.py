@@ -1,0 +1,255 @@
+"""Recognition on tones: what is left out, the same weights for any workers, an exact resume."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+import soundfile
+from tones import RATE, Corpus
+
+from data_utils.errors import InputError
+from data_utils.manifest import Manifest, write_manifest
+from data_utils.normalizer import Normalizer
+from data_utils.settings import BatchSettings, CorpusSettings
+from data_utils.text import Vocabulary
+from model_utils.recogniser import Recogniser
+from model_utils.runtime import Device
+from model_utils.settings import NetworkSettings, OptimisationSettings, RunSettings
+from model_utils.tasks.recognition import RecognitionTask, log_probs, recognise, scoring_order
+from model_utils.trainer import checkpoint
+from model_utils.trainer.loop import Trainer
+from scoring.error_rate import character_errors
+
+MakeCorpus = Callable[..., Corpus]
+
+NETWORK = NetworkSettings(
+    num_conv_layers=2, conv_channels=2, num_rnn_layers=1, rnn_layer_size=12, dropout=0.1
+)
+OPTIMISATION = OptimisationSettings(learning_rate=3e-3, grad_clip=5.0)
+TEXTS = ["一", "二三", "四", "一二", "三", "二", "四一", "一一", "三四", "二四", "四四", "三二一"]
+AUGMENTATION = [
+    {"type": "speed", "params": {"min_speed_rate": 0.9, "max_speed_rate": 1.1}, "prob": 0.5},
+    {"type": "volume", "params": {"min_gain_dBFS": -6, "max_gain_dBFS": 6}, "prob": 0.5},
+    {"type": "specaug", "params": {"F": 2, "T": 3}, "prob": 1.0},
+]
+
+
+def make_task(
+    corpus: Corpus, seed: int = 1, score: bool = True, **batching: Any
+) -> RecognitionTask:
+    path = corpus.folder / "augmentation.json"
+    path.write_text(json.dumps(AUGMENTATION), encoding="utf-8")
+    settings = {"batch_size": 3, "num_workers": 0, "augment_conf_path": str(path)}
+    recogniser = Recogniser(
+        Vocabulary.load(corpus.vocabulary),
+        corpus.features,
+        Normalizer.load(corpus.mean_std, corpus.features),
+        NETWORK,
+    )
+    return RecognitionTask(
+        recogniser,
+        CorpusSettings(
+            train_manifest=(str(corpus.manifest),),
+            test_manifest=str(corpus.manifest),
+            vocab_path=str(corpus.vocabulary),
+            mean_std_path=str(corpus.mean_std),
+        ),
+        BatchSettings(**{**settings, **batching}),
+        seed,
+        compile_convolutions=False,
+        score=score,
+    )
+
+
+def train(
+    folder: Path,
+    task: RecognitionTask,
+    resume: Path | None = None,
+    optimisation: OptimisationSettings = OPTIMISATION,
+    **run: Any,
+) -> None:
+    settings = RunSettings(
+        num_epoch=2,
+        output_model_dir=str(folder / "param"),
+        log_dir=str(folder / "log"),
+        log_interval=2,
+        save_interval=2,
+        test_off=True,
+    )
+    with task:
+        trainer = Trainer(
+            task,
+            optimisation,
+            dataclasses.replace(settings, **run),
+            Device("cpu", "plain", 1),
+            {},
+        )
+        if resume is not None:
+            trainer.resume(checkpoint.load(resume))
+        trainer.train()
+
+
+def same(*paths: Path) -> bool:
+    """Bit for bit the same weights and optimizer."""
+    first, second = map(checkpoint.load, paths)
+    assert first.optimizer is not None and second.optimizer is not None
+    return all(
+        a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+        for a, b in ((first.weights, second.weights), (first.optimizer, second.optimizer))
+    )
+
+
+# What is left out
+
+
+def test_labels_that_cannot_fit_are_named_with_both_numbers_and_the_rest_is_trained(
+    make_corpus: MakeCorpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = make_corpus(TEXTS)
+    rows = list(Manifest.open(corpus.manifest))
+    rows[2] = dataclasses.replace(rows[2], text="四四四四")  # 0.15 s: 7 frames, 3 outputs
+    rows[7] = dataclasses.replace(rows[7], text="")
+    write_manifest(corpus.manifest, rows)
+    task = make_task(corpus, score=False)
+    complaints = capsys.readouterr().err.splitlines()
+    assert complaints == [
+        f"left out: {corpus.manifest}:3: {rows[2].audio}: 4 labels need 7 output frames "
+        "(a repeat needs a blank between), its 0.15 s give 3",
+        f"left out: {corpus.manifest}:8: {rows[7].audio}: "
+        "no label: nothing of its text is in the vocabulary",
+    ]
+    assert len(task.training.manifest) == 10 and task.num_batches() == 3
+    seen = {where for batch in task.train_batches(1) for where in task.names(batch)}
+    assert not seen & {f"{corpus.manifest}:3", f"{corpus.manifest}:8"} and len(seen) == 9
+    train(tmp_path, task, num_epoch=1)
+    assert "not finite" not in capsys.readouterr().err
+
+
+def test_when_nothing_is_left_that_is_said(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus(["一", "二"])
+    rows = [dataclasses.replace(row, text="") for row in Manifest.open(corpus.manifest)]
+    write_manifest(corpus.manifest, rows)
+    with pytest.raises(InputError, match="all 2 utterances are like this"):
+        make_task(corpus, score=False)
+
+
+def test_bad_files_are_named_and_survived(
+    make_corpus: MakeCorpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = make_corpus(TEXTS)
+    (corpus.folder / "1.wav").write_bytes(b"not a recording")
+    (corpus.folder / "4.wav").unlink()
+    wave, _ = soundfile.read(corpus.folder / "11.wav")
+    soundfile.write(corpus.folder / "11.wav", wave[: RATE // 20], RATE)  # the manifest: 0.45 s
+    train(tmp_path, make_task(corpus, batch_size=2), test_off=False)
+    complaints = capsys.readouterr().err
+    for line in (2, 5, 12):
+        assert f"{corpus.manifest}:{line}: " in complaints
+    assert "Traceback" not in complaints
+    saved = checkpoint.load(tmp_path / "param" / "2")
+    assert all(np.isfinite(value).all() for value in saved.weights.values())
+
+
+def test_a_batch_of_bad_files_alone_is_survived(make_corpus: MakeCorpus, tmp_path: Path) -> None:
+    corpus = make_corpus(TEXTS[:4])
+    for number in range(4):
+        (corpus.folder / f"{number}.wav").write_bytes(b"")
+    train(tmp_path, make_task(corpus, batch_size=2, num_workers=0), num_epoch=1, test_off=False)
+    saved = checkpoint.load(tmp_path / "param" / "1")
+    assert saved.info is not None and saved.info["progress"]["best"] is None
+
+
+# Same seed, same run
+
+
+def test_any_number_of_workers_gives_the_same_weights(
+    make_corpus: MakeCorpus, tmp_path: Path
+) -> None:
+    corpus = make_corpus(TEXTS)
+    for workers in (0, 2):
+        train(tmp_path / str(workers), make_task(corpus, num_workers=workers, score=False))
+    assert same(*(tmp_path / str(workers) / "param" / "2" for workers in (0, 2)))
+
+
+def test_a_resume_inside_an_epoch_is_exact(make_corpus: MakeCorpus, tmp_path: Path) -> None:
+    corpus = make_corpus(TEXTS)
+    train(tmp_path / "whole", make_task(corpus, score=False))
+    for name in ("1_batch_2", "2_batch_2"):
+        other = make_task(corpus, score=False)
+        for value in other.network.state_dict().values():
+            value.set_value(paddle.zeros_like(value))  # all must come from the file
+        train(tmp_path / name, other, resume=tmp_path / "whole" / "param" / name)
+        assert same(*(tmp_path / run / "param" / "2" for run in ("whole", name))), name
+
+
+def test_another_seed_is_another_run(make_corpus: MakeCorpus, tmp_path: Path) -> None:
+    corpus = make_corpus(TEXTS[:6])
+    for seed in (1, 2):
+        task = make_task(corpus, seed=seed, score=False)
+        train(tmp_path / str(seed), task, num_epoch=1, seed=seed)
+    assert not same(*(tmp_path / str(seed) / "param" / "1" for seed in (1, 2)))
+
+
+# Scoring
+
+
+def test_score_counts_what_is_decoded_whatever_the_batch(make_corpus: MakeCorpus) -> None:
+    corpus = make_corpus(TEXTS)
+    scores, together = [], None
+    for batch_size in (1, 5):
+        with make_task(corpus, batch_size=batch_size) as task:
+            assert task.score_sets == ["test"]
+            task.network.eval()
+            # Weights of a new network decode to nothing; these to something.
+            task.network.output.bias.set_value(paddle.to_tensor([0.0, -9, 0.1, 0.1, 0.1, 0.1]))
+            scores.append(task.score("test"))
+            data = task._scored["test"]
+            found = recognise(
+                lambda x, n, network=task.network: log_probs(network, x, n),
+                [data.batch(plan) for plan in scoring_order(data.manifest.durations, 5)],
+                task.recogniser.vocabulary,
+            )
+            together = list(found)
+    assert scores[0] == scores[1]
+    assert together is not None and len(together) == len(TEXTS)
+    counts = [character_errors(TEXTS[r.utterance], r.hypothesis) for r in together]
+    assert any(r.hypothesis for r in together), "this test is blind"
+    errors = sum(c.errors for c in counts)
+    assert scores[0].name == "cer"
+    assert scores[0].value == errors / sum(len(text) for text in TEXTS)
+
+
+def test_scoring_order_is_every_utterance_longest_first() -> None:
+    durations = np.array([1.0, 5.0, 2.0, 5.0, 3.0], dtype=np.float32)
+    plan = scoring_order(durations, 2)
+    assert [batch.tolist() for batch in plan] == [[1, 3], [4, 2], [0]]
+
+
+def test_log_probs_are_log_probabilities_of_the_utterance_alone(make_corpus: MakeCorpus) -> None:
+    with make_task(make_corpus(TEXTS), score=False) as task:
+        task.network.eval()
+        batch = task.recogniser.dataset(task.training.manifest).batch([11, 0, 3])
+        found, lengths = log_probs(task.network, batch.features, batch.frames)
+        assert found.dtype == np.float32
+        assert lengths.tolist() == [-(-n // 3) for n in batch.frames]
+        assert np.allclose(np.exp(found.astype(np.float64)).sum(axis=2), 1, atol=1e-5)
+        for row, frames in enumerate(batch.frames):
+            alone = batch.features[row : row + 1, :frames]
+            expected, [valid] = log_probs(task.network, alone, np.array([frames]))
+            assert np.allclose(found[row, :valid], expected[0], atol=1e-5)
+
+
+def test_it_learns_the_tones(make_corpus: MakeCorpus, tmp_path: Path) -> None:
+    corpus = make_corpus(TEXTS * 2)
+    task = make_task(corpus, augment_conf_path=None, batch_size=4)
+    before = task.score("test").value
+    quick = dataclasses.replace(OPTIMISATION, learning_rate=0.02, lr_schedule="onecycle")
+    train(tmp_path, task, None, quick, num_epoch=25, test_off=False, save_interval=1000)
+    best = checkpoint.load(tmp_path / "param" / "best")
+    assert best.info is not None
+    assert best.info["progress"]["best"]["value"] < 0.2 < before

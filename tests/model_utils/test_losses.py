@@ -1,0 +1,154 @@
+"""CTC against a forward algorithm of our own; what Paddle's would let pass or die of."""
+
+import numpy as np
+import paddle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_utils.dataset import required_frames
+from model_utils.losses import ctc_loss
+
+CLASSES = 4
+
+
+def negative_log_likelihood(logits: np.ndarray, labels: list[int]) -> float:
+    """Sum over all alignments in log space (Graves et al. 2006, eq. 5 to 8), float64.
+
+    `alpha[s]` is the log-probability of having written the first s symbols of the labels with
+    blanks around each of them.
+    """
+    logits = logits.astype(np.float64)
+    log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    symbols = [0]
+    for label in labels:
+        symbols += [label, 0]
+    alpha = np.full(len(symbols), -np.inf)
+    alpha[:2] = log_probs[0, symbols[:2]]
+    for frame in log_probs[1:]:
+        before = alpha
+        alpha = np.full(len(symbols), -np.inf)
+        for s, symbol in enumerate(symbols):
+            ways = [before[s]]
+            if s >= 1:
+                ways.append(before[s - 1])
+            if s >= 2 and symbol != 0 and symbol != symbols[s - 2]:
+                ways.append(before[s - 2])
+            alpha[s] = np.logaddexp.reduce(ways) + frame[symbol]
+    return -float(np.logaddexp(alpha[-1], alpha[-2]))
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, list[list[int]]]:
+    """Logits, valid frames and labels of a few items, repeats among them, each label fitting."""
+    labels = draw(
+        st.lists(
+            st.lists(st.integers(1, CLASSES - 1), min_size=1, max_size=4), min_size=1, max_size=3
+        )
+    )
+    lengths = np.array([required_frames(ids) + draw(st.integers(0, 4)) for ids in labels])
+    frames = int(lengths.max()) + draw(st.integers(0, 2))
+    seed = draw(st.integers(0, 2**32 - 1))
+    spread = draw(st.sampled_from([0.1, 1.0, 10.0]))
+    logits = np.random.default_rng(seed).normal(0, spread, (len(labels), frames, CLASSES))
+    return logits.astype("float32"), lengths, labels
+
+
+def padded(labels: list[list[int]], filling: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    lengths = np.array([len(ids) for ids in labels])
+    array = np.full((len(labels), max(lengths)), filling, dtype=np.int32)
+    for row, ids in enumerate(labels):
+        array[row, : len(ids)] = ids
+    return array, lengths
+
+
+@given(batches(), st.sampled_from([0, 1, 2]))
+@settings(max_examples=60, deadline=None)
+def test_loss_equals_the_forward_algorithm(
+    batch: tuple[np.ndarray, np.ndarray, list[list[int]]], filling: int
+) -> None:
+    logits, lengths, labels = batch
+    losses = ctc_loss(paddle.to_tensor(logits), lengths, *padded(labels, filling)).numpy()
+    for row, ids in enumerate(labels):
+        expected = negative_log_likelihood(logits[row, : lengths[row]], ids)
+        assert np.isclose(losses[row], expected, rtol=1e-4, atol=1e-4)
+
+
+@given(batches())
+@settings(max_examples=10, deadline=None)
+def test_gradient_equals_finite_differences(
+    batch: tuple[np.ndarray, np.ndarray, list[list[int]]],
+) -> None:
+    logits, lengths, labels = batch
+    weights = np.linspace(1.0, 2.0, len(labels))
+    x = paddle.to_tensor(logits, stop_gradient=False)
+    losses = ctc_loss(x, lengths, *padded(labels))
+    (losses * paddle.to_tensor(weights.astype("float32"))).sum().backward()
+    gradient = x.grad.numpy()
+    for row, ids in enumerate(labels):
+        assert not gradient[row, lengths[row] :].any(), "padding has no influence"
+        for place in np.ndindex(lengths[row], CLASSES):
+            step = np.zeros((lengths[row], CLASSES))
+            step[place] = 1e-5
+            valid = logits[row, : lengths[row]].astype(np.float64)
+            up, down = (negative_log_likelihood(valid + s, ids) for s in (step, -step))
+            expected = weights[row] * (up - down) / 2e-5
+            assert np.isclose(gradient[row][place], expected, atol=1e-3)
+
+
+def loss_of(
+    labels: list[list[int]], lengths: list[int], label_lengths: list[int] | None = None
+) -> paddle.Tensor:
+    array, counts = padded([ids or [0] for ids in labels])
+    counts = np.array([len(ids) for ids in labels] if label_lengths is None else label_lengths)
+    logits = paddle.zeros([len(labels), 5, CLASSES])
+    return ctc_loss(logits, np.array(lengths), array, counts)
+
+
+FITS = [1, 2]
+
+# Paddle itself would return 0 without a gradient, die of SIGFPE, or corrupt memory.
+REFUSED = {
+    "labels that cannot fit": ([FITS, [1, 2, 3]], [5, 2], "item 1: its labels need 3 frames"),
+    "repeats that cannot fit": ([FITS, [1, 1, 1]], [5, 4], "item 1: its labels need 5 frames"),
+    "input length 0": ([FITS, FITS], [0, 5], "item 0: 0 frames"),
+    "negative input length": ([FITS, FITS], [5, -1], "item 1: -1 frames"),
+    "all labels empty": ([[], []], [5, 5], "item 0: 0 labels"),
+    "one label empty": ([FITS, []], [5, 5], "item 1: 0 labels"),
+    "input length beyond the tensor": ([FITS, FITS], [5, 6], "item 1: 6 frames"),
+    "label id beyond the classes": ([FITS, [1, CLASSES]], [5, 5], "item 1: label ids 1..4"),
+    "negative label id": ([[-1, 2], FITS], [5, 5], "item 0: label ids -1..2"),
+    "the blank as a label": ([FITS, [1, 0, 2]], [5, 5], "item 1: label ids 0..2"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_with_the_number_of_the_item(case: str) -> None:
+    labels, lengths, message = REFUSED[case]
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        loss_of(labels, lengths)
+
+
+@pytest.mark.parametrize("lengths", [[2, 3], [2, -1]])
+def test_label_lengths_beyond_their_tensor_are_refused(lengths: list[int]) -> None:
+    with pytest.raises(ValueError, match=f"item 1: {lengths[1]} labels"):
+        loss_of([FITS, FITS], [5, 5], lengths)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_any_whole_numbers_are_labels(dtype: str) -> None:
+    # Paddle's own wants int32 alone.
+    array, counts = padded([FITS, [3]])
+    logits = paddle.zeros([2, 5, CLASSES])
+    losses = ctc_loss(logits, np.array([5, 4]), array.astype(dtype), counts.astype(dtype))
+    expected = [
+        negative_log_likelihood(np.zeros((n, CLASSES)), ids) for n, ids in ((5, FITS), (4, [3]))
+    ]
+    assert np.allclose(losses.numpy(), expected, rtol=1e-5)
+
+
+def test_loss_is_the_items_own_not_divided_by_anything() -> None:
+    # Paddle's reduction="mean" divides by the label length.
+    alone = loss_of([FITS], [5]).numpy()
+    both = loss_of([FITS, [1]], [5, 5]).numpy()
+    assert both.shape == (2,) and np.isclose(both[0], alone[0])

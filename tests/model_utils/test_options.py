@@ -1,0 +1,403 @@
+"""Options: from one definition the flags, the file's keys, the table and the help."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from data_utils.errors import InputError
+from data_utils.settings import CorpusSettings, option
+from inference.settings import DECODER_OPTIONS, INFERENCE_OPTIONS
+from model_utils.options import RULE, TITLE, Options, Reserved, parse, run_command
+from model_utils.settings import TRAINING, NetworkSettings, OptimisationSettings, RunSettings
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Things:
+    """One of every kind."""
+
+    count: int = option(3, "how many", minimum=1, maximum=9)
+    ratio: float = option(0.5, "how much", minimum=0, aliases=("r", "share"))
+    name: str = option("none of all", "what")
+    path: str | None = option(None, "where")
+    loud: bool = option(False, "whether")
+    quiet: bool = option(True, "whether not")
+    colour: Literal["red", "green"] = option("red", "which")
+    limit: float | None = option(1.5, "up to", unit="s")
+    parts: tuple[str, ...] = option(("a",), "with commas")
+    files: list[str] | None = option(None, "with spaces")
+
+
+@dataclass(frozen=True)
+class Others:
+    """Of another command."""
+
+    foreign: int = option(1, "not ours")
+
+
+OLD = (Reserved("beam_size", (10, 300)), Reserved("is_long", (False,)), Reserved("top", (1.0,)))
+
+WriteConfig = Callable[[str], str]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> WriteConfig:
+    def write(text: str) -> str:
+        path = tmp_path / "some.json5"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def read(*argv: str, **keywords: Any) -> Options:
+    return parse("command.py", [Things], argv, reserved=OLD, **keywords)
+
+
+def things(*argv: str) -> Things:
+    return read(*argv)[Things]
+
+
+def refused(*argv: str, command: Sequence[type] = (Things,)) -> str:
+    with pytest.raises(InputError) as error:
+        parse("command.py", command, argv, reserved=OLD)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# Where a value comes from
+
+
+def test_defaults_then_config_then_flags(config: WriteConfig) -> None:
+    assert things() == Things()
+    file = config("{ratio: 0.25, count: 4}")
+    assert things(f"--config={file}") == Things(ratio=0.25, count=4)
+    assert things("--count=5", f"--config={file}") == Things(ratio=0.25, count=5)
+    assert things("--count", "5", "-C", file, "--ratio", "2") == Things(ratio=2.0, count=5)
+    assert things("--config=None") == Things()
+    assert read("--count=3", "-C", file).given == {"count", "ratio"}, "a default given counts too"
+
+
+def test_aliases_are_flags_and_keys(config: WriteConfig) -> None:
+    assert things("--share=0.75").ratio == things("-r", "0.75").ratio == 0.75
+    file = config("{share: 0.125}")
+    assert things("-C", file).ratio == 0.125
+    assert things("-C", file, "-r", "1").ratio == 1.0
+    assert read("--share=1").given == {"ratio"}
+    optimisation = parse("train.py", TRAINING, ["--lr=0.5", "--epochs=7"])
+    assert optimisation[OptimisationSettings].learning_rate == 0.5
+    assert optimisation[RunSettings].num_epoch == 7
+
+
+def test_a_file_may_serve_two_commands(config: WriteConfig) -> None:
+    file = config("{foreign: 'anything', count: 2}")
+    assert read("-C", file, shares_config_with=[Others])[Things] == Things(count=2)
+    assert "unknown key 'foreign'" in refused("-C", file)
+    with pytest.raises(InputError, match="unknown option --foreign"):
+        read("--foreign=2", shares_config_with=[Others])
+
+
+# What a value may be
+
+
+@pytest.mark.parametrize("word", ["None", "none", "null", " None "])
+def test_none_is_a_word(word: str) -> None:
+    assert things(f"--path={word}").path is None
+    assert things(f"--limit={word}").limit is None
+    assert "--count: a value is needed" in refused(f"--count={word}")
+    assert "--name: a value is needed" in refused(f"--name={word}")
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [(["True", "true", "1", "yes", "on"], True), (["False", "false", "0", "no", "off"], False)],
+)
+def test_true_and_false_are_words(words: list[str], value: bool) -> None:
+    for word in words:
+        assert things(f"--loud={word}").loud is things("--quiet", word).quiet is value
+    assert things("--loud").loud is True
+
+
+def test_values_of_a_file_have_the_same_types(config: WriteConfig) -> None:
+    file = config(
+        "{count: '4', ratio: 1, path: null, loud: true, quiet: 'False', colour: 'green', "
+        "limit: null, parts: ['x', 'y'], files: ['p', 'q,r']}"
+    )
+    assert things("-C", file) == Things(
+        4, 1.0, "none of all", None, True, False, "green", None, ("x", "y"), ["p", "q,r"]
+    )
+    assert isinstance(things("-C", file).ratio, float)
+    assert things("-C", config("{parts: 'x,y', files: 'q,r'}")) == Things(
+        parts=("x", "y"), files=["q,r"]
+    )
+
+
+def test_tuples_by_commas_and_lists_by_spaces() -> None:
+    assert things("--parts=a,b c,d").parts == ("a", "b c", "d")
+    assert things("--files", "a", "b,c", "d e", "--loud").files == ["a", "b,c", "d e"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--count=two", "--count: a whole number expected, found 'two'"),
+        ("--count=2.5", "--count: a whole number expected, found '2.5'"),
+        ("--count=inf", "--count: a whole number expected, found 'inf'"),
+        ("--count=True", "--count: a whole number expected, found 'True'"),
+        ("--ratio=nan", "--ratio: a number expected, found 'nan'"),
+        ("--ratio=", "--ratio: a number expected, found ''"),
+        ("--loud=maybe", "--loud: True or False expected, found 'maybe'"),
+        ("--colour=blue", "--colour: 'blue' is not one of red, green"),
+        ("--count=0", "--count: must be between 1 and 9, found 0"),
+        ("--count=10", "--count: must be between 1 and 9, found 10"),
+        ("--ratio=-0.1", "--ratio: must be at least 0, found -0.1"),
+    ],
+)
+def test_wrong_values_are_named(argument: str, message: str) -> None:
+    assert refused(argument) == message
+
+
+@pytest.mark.parametrize("text", ["true", "[1]", "{}", "'x'"])
+def test_wrong_values_of_a_file_name_file_and_key(text: str, config: WriteConfig) -> None:
+    file = config(f"{{count: {text}}}")
+    assert refused("-C", file).startswith(f"{file}: count: a whole number expected, found ")
+
+
+def test_bounds_are_allowed_and_numbers_may_be_written_in_any_way() -> None:
+    assert (things("--count=1").count, things("--count=9").count) == (1, 9)
+    assert things("--count=4.0").count == 4 and isinstance(things("--count=4.0").count, int)
+    assert things("--ratio=1e-3").ratio == 0.001
+    assert things("--limit=inf").limit == float("inf")
+
+
+# What is not known
+
+
+def test_unknown_keys_name_the_file_and_the_nearest(config: WriteConfig) -> None:
+    file = config("{cuont: 4}")
+    assert refused("-C", file) == f"{file}: unknown key 'cuont'; did you mean 'count'?"
+    file = config("{xyzxyzxyz: 4}")
+    assert refused("-C", file) == f"{file}: unknown key 'xyzxyzxyz'"
+
+
+def test_unknown_flags_name_the_nearest() -> None:
+    assert refused("--cuont=4").startswith("unknown option --cuont; did you mean 'count'?")
+    assert refused("--xyzxyzxyz").startswith("unknown option --xyzxyzxyz; command.py --help")
+    assert refused("--coun=4").startswith("unknown option --coun;"), "nothing is abbreviated"
+    assert refused("stray").startswith("unknown option stray")
+    message = refused("--batch_sise=3", command=TRAINING)
+    assert "did you mean 'batch_size'?" in message
+    assert refused("--count").startswith("argument --count: expected one argument")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{count: }", "not valid JSON5"),
+        ("[]", "an object of options expected, found list"),
+        ("", "not valid JSON5"),
+    ],
+)
+def test_files_that_hold_no_options(text: str, message: str, config: WriteConfig) -> None:
+    file = config(text)
+    assert refused("-C", file).startswith(f"{file}: {message}")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert refused("-C", str(tmp_path / "no.json5")).startswith(f"{tmp_path / 'no.json5'}: ")
+    (tmp_path / "bytes.json5").write_bytes(b"\xff\xfe\x00")
+    assert "not valid JSON5" in refused("-C", str(tmp_path / "bytes.json5"))
+
+
+# Options that are not built yet
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--beam_size=10", "--beam_size=300", "--is_long=False", "--is_long=false", "--top=1"],
+)
+def test_reserved_options_accept_their_defaults(argument: str) -> None:
+    options = read(argument)
+    assert options[Things] == Things() and not options.given
+    assert options.as_dict().keys() == read().as_dict().keys()
+
+
+@pytest.mark.parametrize("argument", ["--beam_size=5", "--is_long", "--is_long=True", "--top=x"])
+def test_reserved_options_refuse_all_else(argument: str) -> None:
+    name = argument.partition("=")[0]
+    assert refused(argument).startswith(f"{name}: ") and "leave it at " in refused(argument)
+
+
+def test_reserved_options_may_stand_in_a_file(config: WriteConfig) -> None:
+    assert things("-C", config("{beam_size: 300, is_long: false, top: 1.0}")) == Things()
+    file = config("{beam_size: 7}")
+    assert refused("-C", file).startswith(f"{file}: beam_size: 7 is not available")
+
+
+def test_every_reserved_option_of_older_packages_accepts_what_it_says() -> None:
+    from inference.settings import EvaluationSettings, TranscriptionSettings
+
+    for settings, reserved in (
+        (EvaluationSettings, DECODER_OPTIONS),
+        (TranscriptionSettings, INFERENCE_OPTIONS),
+    ):
+        for item in reserved:
+            for default in item.defaults:
+                parse("x.py", [settings], [f"--{item.name}={default}"], reserved=reserved)
+            with pytest.raises(InputError, match=f"--{item.name}: "):
+                parse("x.py", [settings], [f"--{item.name}=another"], reserved=reserved)
+
+
+# What is printed
+
+
+def test_table_is_sorted_and_in_the_form_users_know() -> None:
+    assert read("--parts=b,a", "--path=p").table() == "\n".join(
+        [
+            "-----------  Configuration Arguments -----------",
+            "colour: red",
+            "count: 3",
+            "files: None",
+            "limit: 1.5",
+            "loud: False",
+            "name: none of all",
+            "parts: b,a",
+            "path: p",
+            "quiet: True",
+            "ratio: 0.5",
+            "------------------------------------------------",
+        ]
+    )
+
+
+def test_table_of_training_lists_every_option_once() -> None:
+    options = parse("train.py", TRAINING, [])
+    title, *lines, rule = options.table().splitlines()
+    assert (title, rule) == (TITLE, RULE)
+    names = [line.partition(": ")[0] for line in lines]
+    assert names == sorted(names) and len(set(names)) == len(names)
+    assert "train_manifest: ./dataset/manifest.train" in lines
+    json.dumps(options.as_dict())  # checkpoints hold them
+
+
+def test_defaults_are_those_users_know() -> None:
+    expected = {
+        "augment_conf_path": "./conf/augmentation.json",
+        "batch_size": 32,
+        "learning_rate": 1e-4,
+        "max_duration": 20.0,
+        "mean_std_path": "./dataset/mean_std.npz",
+        "min_duration": 0.0,
+        "num_conv_layers": 2,
+        "num_epoch": 50,
+        "num_rnn_layers": 3,
+        "output_model_dir": "./models/param",
+        "pretrained_model": None,
+        "resume_model": None,
+        "rnn_layer_size": 1024,
+        "shuffle_method": "batch_shuffle_clipped",
+        "test_manifest": "./dataset/manifest.test",
+        "test_off": False,
+        "train_manifest": ("./dataset/manifest.train",),
+        "use_gpu": True,
+        "vocab_path": "./dataset/zh_vocab.txt",
+        "dev_manifest": None,
+        "log_interval": 100,
+        "save_interval": 2000,
+    }
+    assert expected.items() <= parse("train.py", TRAINING, []).as_dict().items()
+    given = parse("train.py", TRAINING, ["--train_manifest=a,b", "--augment_conf_path=None"])
+    assert given[CorpusSettings].train_manifest == ("a", "b")
+    assert given.as_dict()["augment_conf_path"] is None
+    assert given[NetworkSettings] == NetworkSettings()
+
+
+def test_help_shows_default_unit_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        read("--help")
+    assert left.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--limit FLOAT up to [1.5 s]" in text
+    assert "--colour red|green which [red]" in text
+    assert "--beam_size [VALUE] known from older packages, not built yet: only 10 or 300" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("a: b; do c"), 2, "error: a: b; do c\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_a_users_mistake_is_one_line(
+    error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as left:
+        run_command(main)
+    assert left.value.code == code and capsys.readouterr().err == line
+
+
+def test_a_commands_own_exit_code_is_kept() -> None:
+    for status, code in ((None, 0), (0, 0), (2, 2)):
+        with pytest.raises(SystemExit) as left:
+            run_command(lambda status=status: status)
+        assert left.value.code == code
+
+
+# Nothing heavy at import
+
+COMMANDS = ["train.py", "eval.py", "infer.py", *sorted(p.name for p in ROOT.glob("tools/*.py"))]
+HELP_SECONDS = 0.3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_answers_at_once(command: str) -> None:
+    script = ROOT / command if (ROOT / command).exists() else ROOT / "tools" / command
+    seconds = []
+    for _ in range(3):
+        # Processor time: what else the machine does is not the command's doing.
+        before = os.times()
+        child = subprocess.run(
+            [sys.executable, str(script), "--help"], capture_output=True, text=True, check=False
+        )
+        after = os.times()
+        assert child.returncode == 0 and child.stdout.startswith(f"usage: {command}"), child.stderr
+        seconds.append(
+            after.children_user
+            + after.children_system
+            - before.children_user
+            - before.children_system
+        )
+        if seconds[-1] < HELP_SECONDS:
+            return
+    raise AssertionError(f"{command} --help took {min(seconds):.2f} s")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "model_utils.options",
+        "model_utils.settings",
+        "model_utils.runtime",
+        "data_utils.settings",
+        "inference.settings",
+    ],
+)
+def test_settings_import_neither_numpy_nor_paddle(module: str) -> None:
+    program = f"import sys, {module}; print(*sorted(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert module in loaded
+    assert not {"numpy", "paddle", "scipy", "librosa", "matplotlib", "visualdl"} & set(loaded)

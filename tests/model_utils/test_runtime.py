@@ -1,0 +1,92 @@
+"""Devices, threads, and what must be settled before Paddle is imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model_utils import runtime
+from model_utils.settings import DeviceSettings
+
+ROOT = Path(runtime.__file__).parent.parent
+
+REPORT = """
+import os, sys
+from model_utils import runtime
+from model_utils.settings import DeviceSettings
+assert "paddle" not in sys.modules and "numpy" not in sys.modules
+device = runtime.prepare(DeviceSettings(num_threads=2))
+import paddle
+print(device)
+print(os.environ["OMP_NUM_THREADS"], paddle.get_flags("FLAGS_use_mkldnn"), paddle.get_device())
+"""
+
+
+def test_without_a_gpu_the_cpu_is_used_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runtime, "gpu_missing", lambda: "no GPU is visible")
+    monkeypatch.setattr(runtime, "_set_environment", lambda threads, onednn: None)
+    device = runtime.prepare(DeviceSettings(use_gpu=True, num_threads=1))
+    assert device.name == "cpu"
+    printed, said = capfd.readouterr()
+    assert said == "use_gpu: no GPU is visible; going on with the CPU, 1 threads\n"
+    assert printed == ""
+    runtime.prepare(DeviceSettings(use_gpu=False, num_threads=1))
+    assert capfd.readouterr() == ("", ""), "nobody asked for a GPU"
+
+
+def test_a_fresh_process_gets_what_was_asked_for_and_nothing_else_is_said() -> None:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("OMP_NUM_THREADS", "FLAGS_use_mkldnn", "GLOG_minloglevel")
+    }
+    child = subprocess.run(
+        [sys.executable, "-c", REPORT],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    device, rest = child.stdout.splitlines()
+    assert device == "Device(name='cpu', engine='plain', threads=2)"
+    assert rest == "2 {'FLAGS_use_mkldnn': False} cpu"
+    [said] = child.stderr.splitlines()
+    assert said.startswith("use_gpu: ") and "going on with the CPU" in said
+
+
+def test_a_cpu_build_has_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "paddle_version", lambda: "paddlepaddle 9.9")
+    assert runtime.gpu_missing() == "paddlepaddle 9.9 is a CPU build"
+
+
+@pytest.mark.parametrize(
+    ("answer", "missing"),
+    [("2\n", ""), ("0\n", "no GPU is visible"), ("", "no GPU is visible")],
+)
+def test_a_gpu_build_is_asked_for_its_gpus(
+    answer: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "paddle_version", lambda: "paddlepaddle-gpu 9.9")
+    child = subprocess.CompletedProcess([], 0, stdout=f"some greeting\n{answer}" if answer else "")
+    monkeypatch.setattr(runtime.subprocess, "run", lambda *args, **options: child)
+    assert runtime.gpu_missing() == missing
+
+
+def test_what_cannot_be_set_any_more_is_refused() -> None:
+    import paddle  # noqa: F401
+
+    runtime._set_environment(1, onednn=True)  # what tests/conftest.py set
+    for threads, onednn in ((2, True), (1, False)):
+        with pytest.raises(RuntimeError, match="imported before"):
+            runtime._set_environment(threads, onednn)
+
+
+def test_cores_and_version() -> None:
+    assert 1 <= runtime.available_cores() <= (os.cpu_count() or 1)
+    name, version = runtime.paddle_version().split()
+    assert name.startswith("paddlepaddle") and version[0].isdigit()

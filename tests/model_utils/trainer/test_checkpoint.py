@@ -1,0 +1,342 @@
+"""Checkpoints: whole or absent, known by their hashes, and never able to run anything."""
+
+import json
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from data_utils.errors import InputError
+from model_utils.settings import OptimisationSettings
+from model_utils.trainer import checkpoint
+from model_utils.trainer.optimisation import build_optimizer, optimizer_state
+
+
+class Network(nn.Layer):
+    """A little of everything that a checkpoint holds."""
+
+    def __init__(self, width: int = 3) -> None:
+        super().__init__()
+        self.gru = nn.GRU(2, width, direction="bidirect")
+        self.output = nn.Linear(2 * width, 2)
+        self.register_buffer("mean", paddle.arange(4, dtype="float32"))
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.output(self.gru(x)[0])
+
+
+def save(folder: Path, name: str = "3", value: float = 0.0, **info: Any) -> Path:
+    """A set whose output bias is `value`."""
+    network = Network()
+    network.output.bias.set_value(paddle.full([2], value))
+    optimizer = build_optimizer(OptimisationSettings(), network)
+    network(paddle.ones([1, 4, 2])).sum().backward()
+    optimizer.step()
+    network.output.bias.set_value(paddle.full([2], value))
+    state = optimizer_state(optimizer, network)
+    weights = checkpoint.weights_of(network)
+    return checkpoint.save(folder, name, weights, state, {"epoch": 3, **info})
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(InputError) as error:
+        checkpoint.load(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# What was saved comes back
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = save(tmp_path / "new" / "folder", value=1.5, note="中文", numbers=[1, 2])
+    assert path == tmp_path / "new" / "folder" / "3.pdparams"
+    assert sorted(p.name for p in path.parent.iterdir()) == ["3.json", "3.pdopt", "3.pdparams"]
+    for given in (path, path.with_suffix(""), str(path)):
+        saved = checkpoint.load(given)
+        assert saved.path == path and saved.epoch == 3
+        assert saved.info is not None and saved.info["note"] == "中文"
+        assert saved.weights["output.bias"].tolist() == [1.5, 1.5]
+        assert saved.optimizer
+
+
+def test_every_weight_and_buffer_bit_for_bit(tmp_path: Path) -> None:
+    network = Network()
+    network.mean.set_value(paddle.to_tensor([1e-30, 2.0, -3.5, 1e30]))
+    state = {"rate": paddle.zeros([1])}
+    checkpoint.save(tmp_path, "1", checkpoint.weights_of(network), state, {"epoch": 1})
+    other = Network()
+    checkpoint.set_weights(other, checkpoint.load(tmp_path / "1"))
+    for name, value in network.state_dict().items():
+        assert np.array_equal(value.numpy(), other.state_dict()[name].numpy()), name
+
+
+def test_no_weight_is_written_twice(tmp_path: Path) -> None:
+    # Paddle lists the weights of a recurrent layer under two names.
+    saved = checkpoint.load(save(tmp_path))
+    size = sum(value.size for value in saved.weights.values())
+    assert size == sum(int(p.size) for p in Network().parameters()) + 4
+
+
+def test_paddle_itself_reads_the_files(tmp_path: Path) -> None:
+    path = save(tmp_path, value=2.5)
+    weights = paddle.load(str(path))
+    assert weights["output.bias"].numpy().tolist() == [2.5, 2.5]
+
+
+def test_what_paddle_itself_saves_is_read(tmp_path: Path) -> None:
+    network = Network()
+    path = tmp_path / "50.pdparams"
+    paddle.save(network.state_dict(), str(path))
+    saved = checkpoint.load(path)
+    checkpoint.set_weights(Network(), saved)
+    assert np.array_equal(saved.weights["output.weight"], network.output.weight.numpy())
+    # A Paddle 2 file holds a parameter as (its name, array), and notes of names beside.
+    arrays = {name: value.numpy() for name, value in network.state_dict().items()}
+    older = {name: (f"linear_{i}", a) for i, (name, a) in enumerate(arrays.items())}
+    path.write_bytes(pickle.dumps({**older, "StructuredToParameterName@@": {"a": "b"}}, 2))
+    found = checkpoint.load(path).weights
+    assert found.keys() == arrays.keys()
+    assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+
+
+# Weights alone
+
+
+@pytest.mark.parametrize(("name", "epoch"), [("50", 50), ("epoch_7", 7), ("007", 7)])
+def test_lone_weights_have_the_epoch_of_their_name(name: str, epoch: int, tmp_path: Path) -> None:
+    path = save(tmp_path, name)
+    path.with_suffix(".json").unlink()
+    path.with_suffix(".pdopt").unlink()
+    saved = checkpoint.load(path)
+    assert (saved.info, saved.optimizer, saved.epoch) == (None, None, epoch)
+
+
+@pytest.mark.parametrize("name", ["best", "model-v2", "23_batch_2000"])
+def test_lone_weights_without_an_epoch_in_their_name(name: str, tmp_path: Path) -> None:
+    # Weights from inside epoch 23 must not pass for those of its end.
+    path = save(tmp_path, name)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(InputError, match=f"{name}.pdparams: no {name}.json beside it"):
+        _ = checkpoint.load(path).epoch
+
+
+# Whole or absent
+
+
+class _Crash(BaseException):
+    """The machine stops; nothing cleans up after it."""
+
+
+def crash_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Stop at the rename of file `number` of a set."""
+    replace = Path.replace
+    done: list[Path] = []
+
+    def stop(self: Path, target: Path) -> Path:
+        if len(done) == number:
+            raise _Crash
+        done.append(self)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", stop)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_crash_between_files_of_a_new_set(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        crash_at(patch, number)
+        with pytest.raises(_Crash):
+            save(tmp_path)
+    assert not (tmp_path / "3.json").exists(), "the JSON comes last: a cut set has none"
+    assert not list(tmp_path.glob(".*")), "no litter"
+    save(tmp_path, value=4.0)
+    assert checkpoint.load(tmp_path / "3").weights["output.bias"].tolist() == [4.0, 4.0]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_crash_between_files_over_an_older_set(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, "best", value=1.0)
+    with monkeypatch.context() as patch:
+        crash_at(patch, number)
+        with pytest.raises(_Crash):
+            save(tmp_path, "best", value=2.0)
+    if number == 0:
+        weights = checkpoint.load(tmp_path / "best").weights
+        assert weights["output.bias"].tolist() == [1.0, 1.0], "the older set is as it was"
+    else:
+        assert "does not belong to best.json" in refused(tmp_path / "best")
+
+
+@pytest.mark.parametrize("suffix", [".pdparams", ".pdopt"])
+def test_files_of_another_save_are_refused_by_name(suffix: str, tmp_path: Path) -> None:
+    path = save(tmp_path, "3", value=1.0)
+    other = save(tmp_path, "4", value=2.0)
+    other.with_suffix(suffix).replace(path.with_suffix(suffix))
+    message = refused(path)
+    assert message.startswith(f"{path.with_suffix(suffix)}: does not belong to 3.json (SHA-256")
+
+
+@pytest.mark.parametrize("suffix", [".pdparams", ".pdopt"])
+@pytest.mark.parametrize("with_json", [True, False])
+def test_a_truncated_file_is_refused(suffix: str, with_json: bool, tmp_path: Path) -> None:
+    path = save(tmp_path)
+    if not with_json:
+        path.with_suffix(".json").unlink()
+    damaged = path.with_suffix(suffix)
+    for size in (damaged.stat().st_size // 2, 1, 0):
+        damaged.write_bytes(damaged.read_bytes()[:size])
+        assert refused(path).startswith(f"{damaged}: ")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"files": {}}', "\x00"])
+def test_a_damaged_json_is_refused(content: str, tmp_path: Path) -> None:
+    path = save(tmp_path)
+    path.with_suffix(".json").write_text(content, encoding="utf-8")
+    assert refused(path).startswith(f"{path.with_suffix('.json')}: ")
+
+
+def test_a_missing_optimizer_is_allowed(tmp_path: Path) -> None:
+    path = save(tmp_path)
+    path.with_suffix(".pdopt").unlink()
+    assert checkpoint.load(path).optimizer is None
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert refused(tmp_path / "9").startswith(f"{tmp_path / '9.pdparams'}: file not found")
+    assert refused(tmp_path / "9.json").startswith(f"{tmp_path / '9.json.pdparams'}: file not")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "param").write_text("a file where a folder should be")
+    with pytest.raises(InputError, match=r"param/3\.pdparams: cannot be written"):
+        save(tmp_path / "param")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    folder = tmp_path / "param"
+    folder.mkdir()
+    folder.chmod(0o500)
+    with pytest.raises(InputError, match="cannot be written"):
+        save(folder)
+
+
+# Nothing runs
+
+
+class _Evil:
+    """Unpickled, it would make a file."""
+
+    def __init__(self, victim: Path) -> None:
+        self.victim = victim
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (f"touch {self.victim}",)
+
+
+class _Subtle(_Evil):
+    def __reduce__(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return eval, (f"open({str(self.victim)!r}, 'w')",)
+
+
+@pytest.mark.parametrize("suffix", [".pdparams", ".pdopt"])
+@pytest.mark.parametrize("kind", [_Evil, _Subtle])
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_pickle_that_runs_something_is_refused(
+    suffix: str, kind: type[_Evil], protocol: int, tmp_path: Path
+) -> None:
+    path = save(tmp_path)
+    path.with_suffix(".json").unlink()
+    victim = tmp_path / "victim"
+    content = pickle.dumps({"weight": kind(victim)}, protocol)
+    path.with_suffix(suffix).write_bytes(content)
+    message = refused(path)
+    assert message.startswith(f"{path.with_suffix(suffix)}: refused, it asks to run ")
+    assert not victim.exists()
+    pickle.loads(content)
+    assert victim.exists(), "this test is blind"
+
+
+@pytest.mark.parametrize("name", ["system", "popen"])
+def test_names_that_lead_elsewhere_are_refused(name: str, tmp_path: Path) -> None:
+    # STACK_GLOBAL with a dotted name would walk from an allowed module to another.
+    path = tmp_path / "1.pdparams"
+    path.write_bytes(
+        b"\x80\x04"
+        + pickle.SHORT_BINUNICODE
+        + b"\x05numpy"
+        + pickle.SHORT_BINUNICODE
+        + bytes([len(f"os.{name}")])
+        + f"os.{name}".encode()
+        + pickle.STACK_GLOBAL
+        + b"."
+    )
+    assert f"numpy.os.{name}" in refused(path)
+
+
+@pytest.mark.parametrize("content", [[1, 2], np.zeros(3), "text", None])
+def test_other_things_than_a_dictionary_are_refused(content: Any, tmp_path: Path) -> None:
+    path = tmp_path / "1.pdparams"
+    path.write_bytes(pickle.dumps(content, 2))
+    assert "a dictionary of arrays expected" in refused(path)
+
+
+# Weights and networks
+
+
+def loaded(weights: dict[str, np.ndarray]) -> checkpoint.Checkpoint:
+    return checkpoint.Checkpoint(Path("a.pdparams"), weights, None, None)
+
+
+def test_weights_of_another_network_are_named() -> None:
+    network = Network()
+    weights = {name: value.numpy() for name, value in checkpoint.weights_of(network).items()}
+    wide = {name: value.numpy() for name, value in checkpoint.weights_of(Network(5)).items()}
+    first = next(name for name in weights if weights[name].shape != wide[name].shape)
+    before = {name: value.copy() for name, value in weights.items()}
+    cases = {
+        f"a.pdparams: {first} is {list(wide[first].shape)}, this network needs "
+        f"{list(weights[first].shape)}; give the sizes it was trained with": wide,
+        "a.pdparams: no weight 'output.bias'; it is of another network": {
+            name: value for name, value in weights.items() if name != "output.bias"
+        },
+        "a.pdparams: weight 'extra' has no place in this network; "
+        "give the sizes it was trained with": {**weights, "extra": np.zeros(1)},
+    }
+    for message, given in cases.items():
+        with pytest.raises(InputError) as error:
+            checkpoint.set_weights(network, loaded(given))
+        assert str(error.value) == message
+    for name, value in checkpoint.weights_of(network).items():
+        assert np.array_equal(value.numpy(), before[name]), "nothing was set by halves"
+
+
+def test_pretraining_takes_what_fits() -> None:
+    network = Network()
+    before = network.output.weight.numpy().copy()
+    weights = {name: value.numpy() + 1 for name, value in checkpoint.weights_of(network).items()}
+    weights["output.weight"] = np.zeros((6, 9), dtype="float32")
+    del weights["output.bias"]
+    left = checkpoint.set_fitting_weights(network, loaded(weights))
+    assert sorted(left) == ["output.bias", "output.weight"]
+    assert np.array_equal(network.output.weight.numpy(), before)
+    assert network.mean.numpy().tolist() == [1, 2, 3, 4]
+    with pytest.raises(InputError, match=r"a\.pdparams: no weight fits"):
+        checkpoint.set_fitting_weights(network, loaded({"x": np.zeros(3)}))
+
+
+def test_the_json_is_readable_by_itself(tmp_path: Path) -> None:
+    path = save(tmp_path, note="中")
+    text = path.with_suffix(".json").read_text(encoding="utf-8")
+    assert "中" in text and set(json.loads(text)["files"]) == {"3.pdparams", "3.pdopt"}

@@ -1,0 +1,403 @@
+"""The training loop, on a task that has nothing to do with speech."""
+
+import ast
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+from paddle import Tensor, nn
+
+from model_utils.runtime import Device
+from model_utils.settings import OptimisationSettings, RunSettings
+from model_utils.trainer import checkpoint, optimisation
+from model_utils.trainer.loop import Trainer
+from model_utils.trainer.task import Score, Task
+
+BATCHES = 5
+DEVICE = Device("cpu", "plain", 1)
+SETTINGS = OptimisationSettings(learning_rate=0.02, weight_decay=0.0, lr_decay=0.9)
+
+
+@dataclass(frozen=True)
+class Points:
+    x: np.ndarray
+    y: np.ndarray
+    number: int
+    problems: tuple[str, ...] = ()
+
+
+class Regression:
+    """y = x @ [1, -2, 3], by a network with dropout (its draws must be resumed too)."""
+
+    def __init__(self, score_sets: tuple[str, ...] = ("dev", "test")) -> None:
+        paddle.seed(11)
+        self.network: nn.Layer = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 1))
+        self.score_sets = list(score_sets)
+        self.scores: dict[str, list[float]] = {}
+        self.poisoned: set[int] = set()
+        self.empty: set[int] = set()
+        self.asked: list[tuple[int, int]] = []
+        self.modes: list[bool] = []
+
+    def num_batches(self) -> int:
+        return BATCHES
+
+    def train_batches(self, epoch: int, start: int = 0) -> Iterator[Points]:
+        self.asked.append((epoch, start))
+        for number in range(start, BATCHES):
+            rng = np.random.default_rng([epoch, number])
+            x = rng.normal(0, 1, (6, 3)).astype("float32")
+            y = (x @ np.array([[1], [-2], [3]])).astype("float32")
+            place = (epoch - 1) * BATCHES + number
+            if place in self.poisoned:
+                y[2] = np.nan
+            if place in self.empty:
+                yield Points(x[:0], y[:0], number, (f"point {place} is lost",))
+            else:
+                yield Points(x, y, number)
+
+    def losses(self, batch: Points) -> Tensor:
+        self.modes.append(self.network.training)
+        if not len(batch.x):
+            return paddle.zeros([0])
+        predicted = self.network(paddle.to_tensor(batch.x))
+        return (predicted - paddle.to_tensor(batch.y)).square().flatten()
+
+    def problems(self, batch: Points) -> list[str]:
+        return list(batch.problems)
+
+    def names(self, batch: Points) -> list[str]:
+        return [f"points:{batch.number}:{row}" for row in range(len(batch.x))]
+
+    def score(self, name: str) -> Score:
+        assert not self.network.training, "scoring is in evaluation mode"
+        if name in self.scores:
+            return Score("error", self.scores[name].pop(0))
+        weights = self.network[0].weight.numpy() @ self.network[2].weight.numpy()
+        return Score("error", float(np.abs(weights[:, 0] - [1, -2, 3]).max()), "a detail")
+
+    def describe(self) -> dict[str, Any]:
+        return {"task": "regression"}
+
+
+def run_settings(folder: Path, **changes: Any) -> RunSettings:
+    settings = RunSettings(
+        num_epoch=3,
+        output_model_dir=str(folder / "param"),
+        log_dir=str(folder / "log"),
+        log_interval=2,
+        save_interval=2,
+    )
+    return dataclasses.replace(settings, **changes)
+
+
+def train(
+    folder: Path,
+    task: Regression | None = None,
+    resume: Path | None = None,
+    settings: OptimisationSettings = SETTINGS,
+    **changes: Any,
+) -> Trainer:
+    task = task or Regression()
+    trainer = Trainer(task, settings, run_settings(folder, **changes), DEVICE, {"an": "option"})
+    if resume is not None:
+        trainer.resume(checkpoint.load(resume))
+    trainer.train()
+    return trainer
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """What the runs recorded, oldest run first."""
+    files = sorted((folder / "log").glob("*/metrics.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def same(first: checkpoint.Checkpoint, second: checkpoint.Checkpoint) -> bool:
+    """Bit for bit the same weights and optimizer."""
+    assert first.optimizer is not None and second.optimizer is not None
+    return all(
+        a.keys() == b.keys() and all(np.array_equal(a[k], b[k], equal_nan=True) for k in a)
+        for a, b in ((first.weights, second.weights), (first.optimizer, second.optimizer))
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three epochs that was never interrupted."""
+    folder = tmp_path_factory.mktemp("finished")
+    train(folder)
+    return folder
+
+
+def test_the_trainer_knows_nothing_of_speech() -> None:
+    folder = Path(checkpoint.__file__).parent
+    allowed = {"data_utils.atomic", "data_utils.errors", "model_utils.runtime"}
+    allowed |= {"model_utils", "model_utils.settings"}
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                ours = node.module.split(".")[0] in ("data_utils", "decoders", "scoring")
+                ours |= node.module.startswith("model_utils")
+                ours &= not node.module.startswith("model_utils.trainer")
+                assert not ours or node.module in allowed, (path.name, node.module)
+
+
+def test_a_task_is_what_the_trainer_asks_for() -> None:
+    task: Task[Points] = Regression()
+    assert task.num_batches() == BATCHES
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    trainer = train(tmp_path, num_epoch=40, save_interval=1000)
+    errors = [row["value"] for row in metrics(tmp_path) if row["tag"] == "Dev error"]
+    assert len(errors) == 40 and errors[-1] < 0.5 * errors[0]
+    assert set(trainer.task.modes) == {True}, "training is in training mode, after scoring too"
+
+
+# What is left behind
+
+
+def test_checkpoints_after_each_epoch_and_inside(finished: Path) -> None:
+    names = {path.stem for path in (finished / "param").glob("*.pdparams")}
+    inside = {f"{epoch}_batch_{batch}" for epoch in (1, 2, 3) for batch in (2, 4)}
+    assert names == {"1", "2", "3", "best"} | inside
+    for name in names:
+        saved = checkpoint.load(finished / "param" / name)
+        assert saved.info is not None and saved.optimizer
+        assert saved.info["task"] == "regression" and saved.info["options"] == {"an": "option"}
+        assert saved.info["device"] == dataclasses.asdict(DEVICE)
+        if name == "best":
+            continue
+        epoch, _, batch = name.partition("_batch_")
+        done = (int(epoch) - 1) * BATCHES + (int(batch) if batch else BATCHES)
+        place = saved.info["progress"]
+        assert saved.epoch == int(epoch) and place["step"] == done
+        at = (int(epoch), int(batch)) if batch else (int(epoch) + 1, 0)
+        assert (place["epoch"], place["batch"]) == at
+
+
+def test_no_save_inside_at_the_very_end_of_an_epoch(tmp_path: Path) -> None:
+    train(tmp_path, num_epoch=1, save_interval=BATCHES)
+    assert sorted(p.stem for p in (tmp_path / "param").glob("*.json")) == ["1", "best"]
+
+
+def test_lines_of_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path, num_epoch=2)
+    printed, complaints = capsys.readouterr()
+    lines = printed.splitlines()
+    assert complaints == ""
+    stamp = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\]"
+    expected = []
+    for epoch, rate in ((1, "0.02000000"), (2, "0.01800000")):
+        expected += [
+            rf"Train {stamp} epoch: \[{epoch}/2\], batch: \[{batch}/5\], "
+            rf"learning rate: {rate}, train loss: \d+\.\d{{6}}, eta: \d+:\d\d:\d\d"
+            for batch in (0, 2, 4)
+        ]
+        expected += [
+            rf"{name} {stamp} epoch: \[{epoch}/2\], error: \d\.\d{{5}} \(a detail\)"
+            for name in ("Dev", "Test")
+        ]
+    assert len(lines) == len(expected)
+    for line, pattern in zip(lines, expected, strict=True):
+        assert re.fullmatch(pattern, line), line
+
+
+def test_the_printed_loss_is_the_mean_since_the_line_before(tmp_path: Path) -> None:
+    train(tmp_path / "each", num_epoch=1, log_interval=1)
+    train(tmp_path / "some", num_epoch=1, log_interval=3)
+    each = [row["value"] for row in metrics(tmp_path / "each") if row["tag"] == "Train loss"]
+    some = [row for row in metrics(tmp_path / "some") if row["tag"] == "Train loss"]
+    assert [row["step"] for row in some] == [1, 4] and len(each) == BATCHES
+    assert np.allclose([row["value"] for row in some], [each[0], np.mean(each[1:4])])
+
+
+def test_curves_are_kept_of_every_run(finished: Path, tmp_path: Path) -> None:
+    tags = {row["tag"] for row in metrics(finished)}
+    assert tags == {"Train loss", "Learning rate", "Dev error", "Test error"}
+    train(tmp_path, num_epoch=1)
+    first = [path.read_bytes() for path in sorted((tmp_path / "log").glob("*/*"))]
+    train(tmp_path, num_epoch=2, resume=tmp_path / "param" / "1")
+    assert len(list((tmp_path / "log").iterdir())) == 2
+    assert first == [path.read_bytes() for path in sorted((tmp_path / "log").glob("*/*"))][:2]
+
+
+# Interrupted and resumed
+
+
+@pytest.mark.parametrize("name", ["1_batch_2", "1_batch_4", "1", "2_batch_4", "2"])
+def test_a_resumed_run_equals_one_that_was_not(name: str, finished: Path, tmp_path: Path) -> None:
+    task = Regression()
+    for parameter in task.network.parameters():
+        parameter.set_value(paddle.full_like(parameter, 9.0))  # all must come from the file
+    trainer = train(tmp_path, task, resume=finished / "param" / name)
+    epoch, _, batch = name.partition("_batch_")
+    assert task.asked[0] == ((int(epoch), int(batch)) if batch else (int(epoch) + 1, 0))
+    for last in ("3", "3_batch_4"):
+        ours, theirs = (checkpoint.load(f / "param" / last) for f in (tmp_path, finished))
+        assert same(ours, theirs), last
+        assert ours.info is not None and theirs.info is not None
+        assert ours.info["progress"] == theirs.info["progress"]
+    assert trainer.progress.step == 3 * BATCHES
+
+
+def test_every_resumed_point_of_the_curves_is_the_uninterrupted_one(
+    finished: Path, tmp_path: Path
+) -> None:
+    train(tmp_path, resume=finished / "param" / "1_batch_4", log_interval=1)
+    whole: dict[tuple[str, int], float] = {}
+    train(tmp_path / "whole", log_interval=1)
+    for row in metrics(tmp_path / "whole"):
+        whole[row["tag"], row["step"]] = row["value"]
+    resumed = metrics(tmp_path)
+    assert min(row["step"] for row in resumed if row["tag"] == "Train loss") == 5
+    assert all(whole[row["tag"], row["step"]] == row["value"] for row in resumed)
+
+
+def test_dropout_differs_from_step_to_step_and_seed_to_seed(tmp_path: Path) -> None:
+    finals = []
+    for seed in (1, 1, 2):
+        folder = tmp_path / str(len(finals))
+        train(folder, num_epoch=1, seed=seed)
+        finals.append(checkpoint.load(folder / "param" / "1"))
+    assert same(finals[0], finals[1]) and not same(finals[0], finals[2])
+
+
+def test_a_larger_num_epoch_trains_on_without_a_restart(finished: Path, tmp_path: Path) -> None:
+    task = Regression()
+    train(tmp_path, task, resume=finished / "param" / "3", num_epoch=5)
+    assert task.asked == [(4, 0), (5, 0)]
+    rates = [row["value"] for row in metrics(tmp_path) if row["tag"] == "Learning rate"]
+    assert np.allclose(rates, [0.02 * 0.9**3] * 3 + [0.02 * 0.9**4] * 3)
+    train(tmp_path / "whole", num_epoch=5)
+    whole = checkpoint.load(tmp_path / "whole" / "param" / "5")
+    assert same(whole, checkpoint.load(tmp_path / "param" / "5"))
+
+
+def test_nothing_is_left_to_do(finished: Path, tmp_path: Path) -> None:
+    task = Regression()
+    train(tmp_path, task, resume=finished / "param" / "3")
+    assert task.asked == [] and not (tmp_path / "param").exists()
+
+
+def test_one_cycle_keeps_its_place(tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, lr_schedule="onecycle")
+    train(tmp_path / "whole", settings=settings, log_interval=1)
+    train(
+        tmp_path,
+        settings=settings,
+        log_interval=1,
+        resume=tmp_path / "whole" / "param" / "2_batch_2",
+    )
+    rates = {
+        row["step"]: row["value"] for row in metrics(tmp_path) if row["tag"] == "Learning rate"
+    }
+    assert list(rates) == list(range(8, 16))
+    for step, rate in rates.items():
+        epoch, batch = divmod(step - 1, BATCHES)
+        assert rate == optimisation.learning_rate(settings, epoch + 1, batch, BATCHES, 3)
+
+
+def test_lone_weights_go_on_behind_the_epoch_of_their_name(finished: Path, tmp_path: Path) -> None:
+    lone = tmp_path / "2.pdparams"
+    lone.write_bytes((finished / "param" / "2.pdparams").read_bytes())
+    task = Regression()
+    trainer = train(tmp_path, task, resume=lone)
+    assert task.asked == [(3, 0)] and trainer.progress.step == 3 * BATCHES
+
+
+# Scores
+
+
+def test_the_first_set_alone_decides_what_is_best(tmp_path: Path) -> None:
+    task = Regression()
+    task.scores = {"dev": [0.5, 0.2, 0.2], "test": [0.9, 0.8, 0.1]}
+    trainer = train(tmp_path, task)
+    assert trainer.progress.best == {"epoch": 2, "set": "dev", "measure": "error", "value": 0.2}
+    assert same(*(checkpoint.load(tmp_path / "param" / name) for name in ("best", "2")))
+
+
+def test_the_best_is_remembered_over_a_resume(tmp_path: Path) -> None:
+    task = Regression(("test",))
+    task.scores = {"test": [0.2, 0.3]}
+    train(tmp_path, task, num_epoch=2)
+    task = Regression(("test",))
+    task.scores = {"test": [0.25]}
+    trainer = train(tmp_path, task, resume=tmp_path / "param" / "2")
+    assert trainer.progress.best is not None and trainer.progress.best["epoch"] == 1
+    assert same(*(checkpoint.load(tmp_path / "param" / name) for name in ("best", "1")))
+
+
+def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:
+    task = Regression()
+    task.scores = {"dev": [float("nan"), 0.5, float("nan")]}
+    trainer = train(tmp_path, task)
+    assert trainer.progress.best is not None and trainer.progress.best["epoch"] == 2
+
+
+@pytest.mark.parametrize("changes", [{"test_off": True}, {}], ids=["test_off", "no sets"])
+def test_without_scores_there_is_no_best(changes: dict[str, Any], tmp_path: Path) -> None:
+    trainer = train(tmp_path, Regression(() if not changes else ("test",)), num_epoch=1, **changes)
+    assert trainer.progress.best is None
+    assert not (tmp_path / "param" / "best.json").exists()
+    assert {row["tag"] for row in metrics(tmp_path)} == {"Train loss", "Learning rate"}
+
+
+# What goes wrong on the way
+
+
+def test_a_loss_that_is_no_number_skips_the_step_and_names_the_items(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = Regression()
+    task.poisoned = {1}
+    train(tmp_path, task, num_epoch=1, log_interval=1, save_interval=1)
+    complaints = capsys.readouterr().err
+    assert complaints.count("\n") == 1
+    assert "loss is nan, the step is skipped" in complaints
+    assert all(f"points:1:{row}" in complaints for row in range(6))
+    before, after = (checkpoint.load(tmp_path / "param" / f"1_batch_{n}") for n in (1, 2))
+    assert same(before, after), "neither weights nor moments moved"
+    losses = [row for row in metrics(tmp_path) if row["tag"] == "Train loss"]
+    assert [row["step"] for row in losses] == [1, 3, 4, 5]
+    final = checkpoint.load(tmp_path / "param" / "1")
+    assert all(np.isfinite(value).all() for value in final.weights.values())
+
+
+def test_a_batch_that_lost_all_its_items_is_no_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = Regression()
+    task.empty = {0, 2}
+    train(tmp_path, task, num_epoch=1, save_interval=1)
+    complaints = capsys.readouterr().err.splitlines()
+    assert complaints == [f"warning: left out: point {place} is lost" for place in (0, 2)]
+    assert same(*(checkpoint.load(tmp_path / "param" / f"1_batch_{n}") for n in (2, 3)))
+
+
+def test_gradients_that_are_no_numbers_skip_the_step_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Steep(Regression):
+        """A loss of 0 whose gradient is not finite."""
+
+        def losses(self, batch: Points) -> Tensor:
+            losses = super().losses(batch)
+            if batch.number == 1:
+                return losses + (losses * 0.0).sqrt()
+            return losses
+
+    train(tmp_path, Steep(), num_epoch=1, save_interval=1)
+    complaints = capsys.readouterr().err
+    assert complaints.count("\n") == 1
+    assert "a gradient is not finite, the step is skipped; its utterances: points:1:0" in complaints
+    assert same(*(checkpoint.load(tmp_path / "param" / f"1_batch_{n}") for n in (1, 2)))
+    final = checkpoint.load(tmp_path / "param" / "1")
+    assert all(np.isfinite(value).all() for value in final.weights.values())
