@@ -107,8 +107,11 @@ def parse(
         others = _flag_names(shares_config_with)
         known = {*_flag_names(settings), *(item.name for item in reserved)}
         for key, value in _read_config(Path(config), known | others).items():
+            name = aliases.get(key, key)
+            if name in values:
+                raise InputError(f"{config}: {name} is given twice, as {key!r} too; keep one")
             if key in known:
-                values[aliases.get(key, key)] = (value, f"{config}: {key}")
+                values[name] = (value, f"{config}: {key}")
     values.update({name: (value, f"--{name}") for name, value in given.items()})
 
     for item in reserved:

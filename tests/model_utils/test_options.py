@@ -97,6 +97,11 @@ def test_aliases_are_flags_and_keys(config: WriteConfig) -> None:
     assert optimisation[RunSettings].num_epoch == 7
 
 
+def test_a_name_and_its_alias_in_one_file_are_refused(config: WriteConfig) -> None:
+    message = refused("-C", config("{ratio: 1, share: 2}"))
+    assert "ratio is given twice" in message and "share" in message
+
+
 def test_a_file_may_serve_two_commands(config: WriteConfig) -> None:
     file = config("{foreign: 'anything', count: 2}")
     assert read("-C", file, shares_config_with=[Others])[Things] == Things(count=2)
