@@ -7,10 +7,12 @@
 # make PADDLE=paddlepaddle-gpu==3.3.1 PADDLE_INDEX=URL   another build of PaddlePaddle, see docs/install.md
 
 PYTHON ?= python3
-PADDLE ?= paddlepaddle==3.3.1
-PADDLE_INDEX ?=
 VENV ?= .venv
 DATA ?=
+# The build that was installed last stays until another one is asked for.
+-include $(VENV)/build.mk
+PADDLE ?= paddlepaddle==3.3.1
+PADDLE_INDEX ?=
 
 # One lock file for each line of Paddle: its major version chooses.
 LINE := $(firstword $(subst ., ,$(lastword $(subst ==, ,$(PADDLE)))))
@@ -32,6 +34,7 @@ $(STAMP): $(LOCK) pyproject.toml $(wildcard */__init__.py)
 	@$(RUN) -m pip uninstall --quiet --yes paddlepaddle paddlepaddle-gpu 2>/dev/null || true
 	$(RUN) -m pip install --quiet --disable-pip-version-check $(if $(PADDLE_INDEX),--extra-index-url $(PADDLE_INDEX)) $(PADDLE)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@printf 'PADDLE ?= %s\nPADDLE_INDEX ?= %s\n' '$(PADDLE)' '$(PADDLE_INDEX)' > $(VENV)/build.mk
 	@touch $@
 	@echo "installed $(PADDLE); activate it: source $(VENV)/bin/activate"
 

@@ -3,7 +3,7 @@
 from data_utils.settings import FeatureSettings
 from inference.settings import DECODER_OPTIONS, EvaluationSettings, ModelSettings
 from model_utils.options import parse, run_command
-from model_utils.settings import DeviceSettings, NetworkSettings
+from model_utils.settings import TRAINING, DeviceSettings, NetworkSettings
 
 
 def main() -> None:
@@ -13,6 +13,7 @@ def main() -> None:
         [ModelSettings, EvaluationSettings, NetworkSettings, FeatureSettings, DeviceSettings],
         description="Error rate of a model on a manifest.",
         reserved=DECODER_OPTIONS,
+        shares_config_with=TRAINING,
     )
 
     from inference.loading import load_predictor

@@ -8,7 +8,7 @@ from data_utils.errors import InputError
 from data_utils.settings import FeatureSettings
 from inference.settings import INFERENCE_OPTIONS, ModelSettings, TranscriptionSettings
 from model_utils.options import parse, run_command
-from model_utils.settings import DeviceSettings, NetworkSettings
+from model_utils.settings import TRAINING, DeviceSettings, NetworkSettings
 
 
 def main() -> int:
@@ -18,6 +18,7 @@ def main() -> int:
         [TranscriptionSettings, ModelSettings, NetworkSettings, FeatureSettings, DeviceSettings],
         description="Text of recordings.",
         reserved=INFERENCE_OPTIONS,
+        shares_config_with=TRAINING,
     )
     settings = options[TranscriptionSettings]
     if not settings.audio_path:

@@ -5,9 +5,8 @@ from model_utils.settings import TRAINING
 
 
 def main() -> None:
-    """Read the options, print them, train."""
+    """Read the options and train."""
     options = parse("train.py", TRAINING, description="Train a DeepSpeech2 speech recogniser.")
-    print(options.table(), flush=True)
 
     from model_utils.training import train_recogniser
 

@@ -38,12 +38,38 @@ def write_atomically(*paths: str | Path) -> Iterator[list[Path]]:
                 temporary.unlink()
 
 
+def check_place(*paths: str | Path) -> None:
+    """Refuse places that cannot be written, before hours are spent on what was to be put there.
+
+    Nothing is created, so that a command refused for another reason leaves no trace.
+
+    Raises:
+        InputError: a folder stands there, or what should hold it is no folder or write-protected.
+    """
+    for path in map(Path, paths):
+        reason = ""
+        if path.is_dir():
+            reason = "it is a folder"
+        for above in path.absolute().parents:
+            if above.exists():
+                if not above.is_dir():
+                    reason = f"{above.name} is no folder"
+                elif not os.access(above, os.W_OK | os.X_OK):
+                    reason = f"no permission to write in {above}"
+                break
+        if reason:
+            raise _refusal(path, reason)
+
+
+def _refusal(path: Path, reason: object) -> InputError:
+    return InputError(
+        f"{path}: cannot be written ({reason}); choose another place or free this one"
+    )
+
+
 @contextlib.contextmanager
 def _explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(
-            f"{target}: cannot be written ({reason}); choose another place or free this one"
-        ) from None
+        raise _refusal(target, error.strerror or error) from None

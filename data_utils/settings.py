@@ -74,7 +74,7 @@ class BatchSettings:
 
     batch_size: int = option(32, "utterances in a batch", minimum=1)
     shuffle_method: ShuffleMethod = option(
-        "batch_shuffle_clipped", "how batches are drawn, see docs/training"
+        "batch_shuffle_clipped", "how batches are drawn, see docs/train"
     )
     sortagrad: bool = option(True, "first epoch from short to long utterances")
     augment_conf_path: str | None = option(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_utils.atomic import write_atomically
+from data_utils.atomic import check_place, write_atomically
 from data_utils.errors import InputError
 from data_utils.loader import Loader
 from data_utils.manifest import Manifest
@@ -26,6 +26,7 @@ def evaluate(predictor: Predictor, settings: EvaluationSettings) -> ErrorCounts:
         InputError: a manifest cannot be used, none of its recordings can be read, or the result
             cannot be written.
     """
+    check_place(settings.result_path)
     dataset = predictor.recogniser.dataset(Manifest.open(settings.test_manifest))
     plan = scoring_order(dataset.manifest.durations, settings.batch_size)
     results: list[Recognition] = []

@@ -49,6 +49,11 @@ class Options:
     def __getitem__(self, settings: type[Settings]) -> Settings:
         return self._groups[settings]
 
+    def replaced(self, *groups: Any) -> "Options":
+        """These options with other settings objects in the place of those of the same classes."""
+        changed = self._groups | {type(group): group for group in groups}
+        return Options(self.command, changed, self.given)
+
     def as_dict(self) -> dict[str, Any]:
         """Every option by name, for the table and the checkpoint."""
         return {

@@ -4,10 +4,11 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_utils.atomic import check_place
 from data_utils.errors import InputError
 from data_utils.normalizer import Normalizer
 from data_utils.settings import BatchSettings, CorpusSettings, FeatureSettings
@@ -24,6 +25,12 @@ from model_utils.settings import (
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
+if TYPE_CHECKING:
+    from model_utils.trainer.loop import Trainer
+
+FAINT = 0.01
+"""A rate below this share of `learning_rate` is pointed out when a run is resumed."""
+
 # A resumed run may be given other ones of these without a word.
 _MAY_CHANGE = {"num_epoch", "resume_model", "pretrained_model", "log_interval", "save_interval"}
 _MAY_CHANGE |= {"num_workers", "output_model_dir", "log_dir", "test_off", "use_gpu"}
@@ -38,11 +45,14 @@ def train_recogniser(options: Options) -> None:
     run, corpus = options[RunSettings], options[CorpusSettings]
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")
+    check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
     resumed = checkpoint.load(run.resume_model) if run.resume_model else None
     recogniser = resolve(options, resumed, corpus.vocab_path, corpus.mean_std_path, corpus.unknown)
     if resumed is not None and resumed.info is not None:
         _compare(recogniser, corpus, resumed.path)
     pretrained = checkpoint.load(run.pretrained_model) if run.pretrained_model else None
+    options = options.replaced(recogniser.network, recogniser.features)
+    print(options.table(), flush=True)
     device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
 
     # Only now may Paddle be imported.
@@ -63,12 +73,11 @@ def train_recogniser(options: Options) -> None:
         trainer = Trainer(task, options[OptimisationSettings], run, device, options.as_dict())
         if resumed is not None:
             trainer.resume(resumed)
-            _report_resumed(
-                resumed, options, device, trainer.progress.epoch, trainer.progress.batch
-            )
+            _report_resumed(resumed, options, device, trainer)
         if pretrained is not None:
             left = checkpoint.set_fitting_weights(task.network, pretrained)
-            print(f"pretrained: {pretrained.path}, all weights but {', '.join(left) or 'none'}")
+            missing = f"all weights but {', '.join(left)}" if left else "all weights"
+            print(f"pretrained: {pretrained.path}, {missing}")
         if trainer.progress.epoch > run.num_epoch:
             print(
                 f"nothing to do: {run.resume_model} is of epoch {trainer.progress.epoch - 1} "
@@ -130,21 +139,33 @@ def _advise(score_sets: list[str], count: int, options: Options) -> None:
 
 
 def _report_resumed(
-    saved: Checkpoint, options: Options, device: runtime.Device, epoch: int, batch: int
+    saved: Checkpoint, options: Options, device: runtime.Device, trainer: "Trainer"
 ) -> None:
-    print(f"resumed: {saved.path}, going on with epoch {epoch}, batch {batch}")
+    epoch, batch = trainer.progress.epoch, trainer.progress.batch
+    rate = trainer.learning_rate(epoch, batch)
+    print(
+        f"resumed: {saved.path}, going on with epoch {epoch}, batch {batch}, "
+        f"learning rate {rate:.3g}"
+    )
+    if rate < FAINT * options[OptimisationSettings].learning_rate:
+        print(
+            f"warning: at a learning rate of {rate:.3g} next to nothing is learned; to fine-tune, "
+            f"give --lr_schedule=constant --learning_rate=1e-5",
+            file=sys.stderr,
+        )
     if saved.info is None:
         print(f"note: no {saved.path.stem}.json beside it: weights alone, the rest is of the flags")
         return
     if saved.optimizer is None:
         print(f"note: no {saved.path.stem}.pdopt beside it: the optimizer starts anew")
-    before: Mapping[str, Any] = saved.info["options"]
+    before: Mapping[str, Any] = saved.info.get("options", {})
     for name, now in sorted(options.as_dict().items()):
         was = before.get(name, now)
-        was = tuple(was) if isinstance(was, list) else was
+        was, now = (",".join(v) if isinstance(v, list | tuple) else v for v in (was, now))
         if was != now and name not in _MAY_CHANGE | _carried_names():
             print(f"changed since then: {name} was {was}, is {now}")
-    engine = saved.info["device"]["engine"], saved.info["device"]["threads"]
+    trained_on = saved.info.get("device", {})
+    engine = trained_on.get("engine", "?"), trained_on.get("threads", "?")
     if engine != (device.engine, device.threads):
         print(
             f"note: trained by engine {engine[0]} with {engine[1]} threads, going on with "

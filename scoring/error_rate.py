@@ -4,7 +4,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-import Levenshtein
+from rapidfuzz.distance import Levenshtein
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def character_errors(reference: str, hypothesis: str) -> ErrorCounts:
 
 def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
     """Count the words that differ; white space parts words."""
-    # Numbered, for Levenshtein compares words by their hashes.
+    # Numbered, for words are compared by their hashes.
     numbers: dict[str, int] = {}
     return _edits(
         [numbers.setdefault(word, len(numbers)) for word in reference.split()],
@@ -73,7 +73,7 @@ def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
 
 
 def _edits(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> ErrorCounts:
-    kinds = [kind for kind, _, _ in Levenshtein.editops(reference, hypothesis)]
+    kinds = [operation.tag for operation in Levenshtein.editops(reference, hypothesis)]
     return ErrorCounts(
         kinds.count("replace"), kinds.count("delete"), kinds.count("insert"), len(reference)
     )

@@ -22,11 +22,13 @@ def main() -> None:
 
     from tqdm import tqdm
 
+    from data_utils.atomic import check_place
     from data_utils.manifest import Manifest
     from data_utils.normalizer import Normalizer
     from data_utils.preparation.statistics import draw, measure
 
     settings, features = options[MeanStdSettings], options[FeatureSettings]
+    check_place(settings.output_path)
     manifest = draw(Manifest.open(settings.manifest_path), settings.num_samples)
     with tqdm(total=len(manifest), unit=" utterances", disable=None) as bar:
         measured = measure(

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_utils.atomic import check_place
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest
 from data_utils.settings import option
@@ -20,6 +21,7 @@ from model_utils.options import parse, run_command
 HOME = Path(__file__).resolve().parent.parent
 CONFIG = HOME / "conf" / "quickstart.json5"
 AUGMENTATION = HOME / "conf" / "quickstart_augmentation.json5"
+EPOCHS_GENERATED, EPOCHS_RECORDED = 14, 24
 CLIPS = 3
 """Test recordings that are transcribed at the end."""
 
@@ -30,7 +32,12 @@ class QuickstartSettings:
 
     data: str | None = option(None, "folder with annotation/; None generates a corpus")
     output_dir: str = option("./quickstart", "folder for all that is made")
-    num_epoch: int = option(14, "epochs before the resumed one", minimum=1)
+    num_epoch: int | None = option(
+        None,
+        f"epochs before the resumed one; None: {EPOCHS_GENERATED} for generated speech, "
+        f"{EPOCHS_RECORDED} for recordings, whose speakers differ more",
+        minimum=1,
+    )
     seed: int = option(1, "of the corpus and the training", minimum=0)
 
 
@@ -41,6 +48,7 @@ def main() -> None:
     folder = Path(settings.output_dir) / (
         Path(settings.data).name if settings.data else "generated"
     )
+    check_place(folder / "curves.png")
     folder.mkdir(parents=True, exist_ok=True)
     run = _Runner(folder)
 
@@ -63,17 +71,20 @@ def main() -> None:
         f"--augment_conf_path={AUGMENTATION}",
         f"--seed={settings.seed}",
     ]
-    run(*training, f"--num_epoch={settings.num_epoch}")
+    if not (folder / "dataset" / "manifest.dev").exists():
+        training += ["--dev_manifest=None", "--test_manifest=./dataset/manifest.test"]
+    epochs = settings.num_epoch or (EPOCHS_RECORDED if settings.data else EPOCHS_GENERATED)
+    run(*training, f"--num_epoch={epochs}")
     best = "--resume_model=models/param/best.pdparams"
-    score = run("eval.py", best, "--use_gpu=False", keep_last_line=True)
+    score = run("eval.py", best, keep_last_line=True)
     test = Manifest.open(folder / "dataset" / "manifest.test")
     step = max(1, len(test) // CLIPS)
     clips = [str(test[i * step].audio) for i in range(min(CLIPS, len(test)))]
-    run("infer.py", best, "--use_gpu=False", "--audio_path", *clips)
+    run("infer.py", best, "--audio_path", *clips)
     run(
         *training,
-        f"--resume_model=models/param/{settings.num_epoch}.pdparams",
-        f"--num_epoch={settings.num_epoch + 1}",
+        f"--resume_model=models/param/{epochs}.pdparams",
+        f"--num_epoch={epochs + 1}",
     )
     run("tools/plot_curves.py", "--log_dir=log", "--output_path=curves.png")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_utils.atomic import write_atomically
+from data_utils.atomic import check_place, write_atomically
 from data_utils.errors import InputError
 from data_utils.manifest import Utterance, write_manifests
 from data_utils.preparation.annotation import Line, Problem, annotation_files, read_annotation
@@ -43,9 +43,10 @@ def create_manifests(settings: ManifestSettings) -> Preparation:
     Raises:
         InputError: there is no annotation, or nothing in it can be used.
     """
-    prepared = prepare_splits(settings)
     prefix = manifest_prefix(settings.manifest_prefix)
     skipped = Path(f"{prefix}skipped.txt")
+    check_place(skipped)
+    prepared = prepare_splits(settings)
     _write_problems(skipped, prepared.problems)
     print(report(prepared, skipped))
     if not any(rows for split, rows in prepared.splits.items() if split != _NOISE):

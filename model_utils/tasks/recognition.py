@@ -160,6 +160,12 @@ class RecognitionTask:
         """The utterances of `manifest` that a loss can be computed for; the others are named."""
         dataset = self.recogniser.dataset(manifest, augmentation, self.seed)
         problems = dataset.untrainable()
+        kept = [index for index in range(len(manifest)) if index not in problems]
+        if not kept:
+            raise InputError(
+                f"{next(iter(problems.values()))}; all {len(manifest)} utterances are like this, "
+                f"check that vocabulary and manifest belong together"
+            )
         outside = manifest.left_out
         reasons = [
             f"{outside.where(index)}: {utterance.audio}: lasts {utterance.duration:.2f} s, "
@@ -168,12 +174,6 @@ class RecognitionTask:
         ]
         _name_left_out(reasons, len(outside))
         _name_left_out(list(problems.values()), len(problems))
-        kept = [index for index in range(len(manifest)) if index not in problems]
-        if not kept:
-            raise InputError(
-                f"{next(iter(problems.values()))}; all {len(manifest)} utterances are like this, "
-                f"check that vocabulary and manifest belong together"
-            )
         dataset.manifest = manifest.select(kept)
         return dataset
 

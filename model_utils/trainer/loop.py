@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import paddle
 
+from data_utils.errors import InputError
 from model_utils import runtime
 from model_utils.settings import OptimisationSettings, RunSettings
 from model_utils.trainer import checkpoint, optimisation
@@ -65,18 +66,35 @@ class Trainer:
         self.optimizer = optimisation.build_optimizer(settings, task.network)
 
     def resume(self, saved: Checkpoint) -> None:
-        """Go on where `saved` stopped: weights, optimizer, place in the epoch, best score."""
+        """Go on where `saved` stopped: weights, optimizer, place in the epoch, best score.
+
+        Raises:
+            InputError: it is of another network or optimizer, or does not know its place.
+        """
         checkpoint.set_weights(self.task.network, saved)
         if saved.optimizer is not None:
             optimisation.restore_optimizer(
                 self.optimizer, self.task.network, saved.optimizer, str(saved.path)
             )
         if saved.info is not None:
-            self.progress = Progress(**saved.info["progress"])
+            try:
+                self.progress = Progress(**saved.info["progress"])
+            except (KeyError, TypeError) as error:
+                raise InputError(
+                    f"{saved.path}: no place to go on from in its description ({error}); "
+                    f"start anew from it with --pretrained_model"
+                ) from None
         else:
             self.progress = Progress(
                 epoch=saved.epoch + 1, step=saved.epoch * self.task.num_batches()
             )
+
+    def learning_rate(self, epoch: int, batch: int) -> float:
+        """The rate of one batch of the run."""
+        num_batches = self.task.num_batches()
+        return optimisation.learning_rate(
+            self.settings, epoch, batch, num_batches, self.run.num_epoch
+        )
 
     def train(self) -> None:
         """Train until epoch `num_epoch` is done."""
@@ -100,9 +118,7 @@ class Trainer:
         recent: list[float] = []
         batches = self.task.train_batches(epoch, start=self.progress.batch)
         for number, batch in enumerate(batches, start=self.progress.batch):
-            rate = optimisation.learning_rate(
-                self.settings, epoch, number, num_batches, self.run.num_epoch
-            )
+            rate = self.learning_rate(epoch, number)
             for problem in self.task.problems(batch):
                 self.log.warn_once(f"left out: {problem}")
             loss = self._step(batch, rate)
@@ -160,6 +176,8 @@ class Trainer:
         """The first of the scored sets decides."""
         for name, score in list(scores.items())[:1]:
             best = self.progress.best
+            if best is not None and (best["set"], best["measure"]) != (name, score.name):
+                best = None  # a resumed run is judged by other data: not to be compared
             if np.isfinite(score.value) and (best is None or score.value < best["value"]):
                 self.progress.best = {
                     "epoch": epoch,

@@ -41,6 +41,7 @@ class RunLog:
         self._num_batches = num_batches
         self._curves = LogWriter(logdir=str(self.folder))
         self._metrics = (self.folder / METRICS).open("a", encoding="utf-8")
+        self._batches = 0
         self._seconds_per_batch = 0.0
         self._last_batch = time.monotonic()
         self._bar: tqdm[Any] | None = None
@@ -62,8 +63,9 @@ class RunLog:
         """Note that a batch was trained: the ETA and the progress bar follow."""
         now = time.monotonic()
         seconds, self._last_batch = now - self._last_batch, now
-        first = self._seconds_per_batch == 0.0
-        memory = 0.0 if first else ETA_MEMORY
+        self._batches += 1
+        # The first batch compiles and waits for the workers' start: it says nothing of the others.
+        memory = 0.0 if self._batches <= 2 else ETA_MEMORY
         self._seconds_per_batch = memory * self._seconds_per_batch + (1 - memory) * seconds
         if self._bar is not None:
             self._bar.update()

@@ -1,8 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from data_utils.atomic import write_atomically
+from data_utils.atomic import check_place, write_atomically
 from data_utils.errors import InputError
 
 
@@ -36,3 +37,20 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
             write_atomically(target),
         ):
             pass
+
+
+def test_a_place_is_checked_without_a_trace(tmp_path: Path) -> None:
+    check_place(tmp_path / "a", tmp_path / "new" / "folder" / "b")
+    (tmp_path / "taken").touch()
+    check_place(tmp_path / "taken")  # would be replaced
+    for place in (tmp_path / "taken" / "a", tmp_path / "taken" / "new" / "a", tmp_path):
+        with pytest.raises(InputError, match=r"cannot be written \(.*\); choose another place"):
+            check_place(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_protected_folder_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="no permission"):
+        check_place(tmp_path / "a")
