@@ -140,6 +140,8 @@ def power_spectrum(samples: Array, settings: FeatureSettings) -> Array:
 
 def from_power(power: Array, settings: FeatureSettings) -> Array:
     """Features float32 `[frames, bins]` of a power spectrum `[frames, n_fft // 2 + 1]`."""
+    if settings.noise_floor_db is not None:
+        power = power + _noise_floor(settings)
     if settings.feature_type == "linear":
         return _log(power)
     if settings.feature_type == "fbank":
@@ -164,6 +166,20 @@ def _density_scale(length: int, n_fft: int) -> Array:
         2  # every bin stands for two but that of 0 Hz and of half the rate
     )
     return scale.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _noise_floor(settings: FeatureSettings) -> Array:
+    """Expected power of white noise at `noise_floor_db` dBFS, float32 `[n_fft // 2 + 1]`."""
+    assert settings.noise_floor_db is not None
+    variance = 10 ** (settings.noise_floor_db / 10)
+    n_fft = fft_length(settings)
+    if settings.feature_type != "mfcc":
+        return np.full(n_fft // 2 + 1, variance / (SAMPLE_RATE / 2), dtype=np.float32)
+    # In each bin the variance times the window's length over n_fft, shaped by the pre-emphasis.
+    angles = np.pi * np.arange(n_fft // 2 + 1) / (n_fft // 2)
+    shape = np.abs(1 - _PREEMPHASIS * np.exp(-1j * angles)) ** 2
+    return (variance * window_length(settings) / n_fft * shape).astype(np.float32)
 
 
 class _Filters:

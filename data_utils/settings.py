@@ -98,6 +98,16 @@ class FeatureSettings:
     target_db: float = option(-20.0, "loudness (RMS)", unit="dBFS", minimum=-60, maximum=0)
     # Of more than 128 bands the lowest are narrower than a bin of the transform.
     num_mel_bins: int = option(80, "bands of fbank features", minimum=8, maximum=128)
+    # Some recorders write zeros in the pauses, others a room's noise 25 dB below the speech. On a
+    # logarithmic scale that difference is larger than any between two sounds of speech.
+    noise_floor_db: float | None = option(
+        None,
+        "level of a steady noise added to every spectrum, which evens out the pauses of different "
+        "recorders; None: none, as older packages",
+        unit="dBFS",
+        minimum=-120,
+        maximum=-30,
+    )
 
 
 @dataclass(frozen=True)
