@@ -80,9 +80,10 @@ class Loader:
                 future.cancel()
 
     def close(self) -> None:
-        """Stop the workers."""
+        """Stop the workers, as soon as the batches they are at are done."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            # Waiting: at exit Python would else write to a pipe that its own thread just closes.
+            self._pool.shutdown(cancel_futures=True)
 
     def __enter__(self) -> "Loader":
         return self

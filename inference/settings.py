@@ -33,7 +33,7 @@ class EvaluationSettings:
         None, "processes that load data, 0 for none; None: half the cores, 4 at most", minimum=0
     )
     result_path: str = option(
-        "./results/eval.txt", "file of references and hypotheses, one utterance a line"
+        "./results/eval.txt", "file of references and hypotheses, four lines an utterance"
     )
 
 

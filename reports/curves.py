@@ -26,13 +26,17 @@ def read_curves(log_dir: Path) -> dict[str, Curve]:
         raise InputError(f"{log_dir}: no run in it; train.py makes one, --log_dir names its folder")
     curves: dict[str, dict[float, float]] = defaultdict(dict)
     for file in files:
+        begun: set[str] = set()
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
             try:
                 row = json.loads(line)
-                # A run begun again from an earlier step draws over what it replaces.
-                curves[row["tag"]][row["step"]] = row["value"]
+                tag, step, value = row["tag"], row["step"], row["value"]
             except (ValueError, KeyError, TypeError):
                 raise InputError(f"{file}:{number}: not a line of a run's metrics") from None
+            if tag not in begun:  # a run begun again from an earlier step replaces what came after
+                begun.add(tag)
+                curves[tag] = {s: v for s, v in curves[tag].items() if s < step}
+            curves[tag][step] = value
     return {tag: sorted(points.items()) for tag, points in curves.items()}
 
 
@@ -46,16 +50,19 @@ def draw_curves(curves: dict[str, Curve], path: Path) -> None:
     rates = {tag: curve for tag, curve in curves.items() if tag not in (LOSS, RATE)}
     figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
     for axis, tag, scale in ((axes[0], LOSS, "log"), (axes[2], RATE, "linear")):
-        axis.plot(*zip(*curves.get(tag, [(0.0, 0.0)]), strict=True), color="tab:blue")
-        axis.set(title=tag, xlabel="step", yscale=scale)
+        if tag in curves:
+            axis.plot(*zip(*curves[tag], strict=True), color="tab:blue")
+            axis.set_yscale(scale)
+        axis.set(title=tag, xlabel="step")
     for tag, curve in sorted(rates.items()):
         axes[1].plot(*zip(*[(x, 100 * y) for x, y in curve], strict=True), marker="o", label=tag)
         x, y = curve[-1]
         axes[1].annotate(
-            f"{100 * y:.1f} %", (x, 100 * y), textcoords="offset points", xytext=(0, 8)
+            f"{100 * y:.1f} %", (x, 100 * y), (0, 8), textcoords="offset points", ha="right"
         )
     axes[1].set(title="Character error rate", xlabel="epoch", ylabel="%")
     axes[1].set_ylim(bottom=0)
+    axes[1].xaxis.get_major_locator().set_params(integer=True)
     if rates:
         axes[1].legend()
     for axis in axes:

@@ -84,7 +84,7 @@ def check_recordings(
         try:
             yield from zip(names, pool.map(check_recording, names, chunksize=32), strict=True)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
 
 def check_recording(path: str) -> Recording:

@@ -187,7 +187,8 @@ def test_a_resumed_log_goes_on_with_the_next_epoch(story: Story) -> None:
             re.escape(QUOTED_NOISE),
             form_of(QUOTED_COUNT, {"102394": "104"}),
             "",
-            r"resumed: models/param/1\.pdparams, going on with epoch 2, batch 0",
+            r"resumed: models/param/1\.pdparams, going on with epoch 2, batch 0, "
+            r"learning rate 8\.3e-05",
             form_of(QUOTED_TRAIN, first_batch),
             form_of(QUOTED_TEST, {"1/50": "2/2"}),
             r"model: models/param/2\.pdparams",

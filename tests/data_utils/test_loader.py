@@ -1,6 +1,7 @@
 """The loader: the same batches for any number of workers, and what becomes of bad files."""
 
 import dataclasses
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -149,3 +150,12 @@ def test_default_number_of_workers() -> None:
     with Loader({"a": Numbers()}, num_workers=0) as loader:
         assert loader.num_workers == 0
         assert numbers(loader.batches("a", plan(3), epoch=1)) == [1000, 1001, 1002]
+
+
+def test_closing_waits_for_the_workers_to_end() -> None:
+    # Python 3.11 complains of a closed pipe where it exits while they do.
+    others = set(multiprocessing.active_children())
+    with Loader({"a": Numbers()}, num_workers=1) as loader:
+        assert numbers(loader.batches("a", plan(1))) == [0]
+        assert len(set(multiprocessing.active_children()) - others) == 1
+    assert not set(multiprocessing.active_children()) - others

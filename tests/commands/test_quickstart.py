@@ -1,0 +1,80 @@
+"""tools/quickstart.py from a small folder of recordings to a picture of the curves."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+from workspace import Ran, Workspace
+
+QUICK = "quickstart/corpus"
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """Its folder, and what it said."""
+
+    work: Workspace
+    ran: Ran
+
+    def __truediv__(self, name: str) -> Path:
+        return self.work / QUICK / name
+
+
+@pytest.fixture(scope="module")
+def quickstart(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Quickstart:
+    work = Workspace(tmp_path_factory.mktemp("quickstart") / "work")
+    counts = {"train": 48, "dev": 8, "test": 8}
+    annotation = work / "corpus" / "annotation"
+    annotation.mkdir(parents=True)
+    (work / "corpus" / "audio").symlink_to(corpus / "audio")
+    for split, count in counts.items():
+        lines = (corpus / "annotation" / f"{split}.txt").read_text(encoding="utf-8").splitlines()
+        (annotation / f"{split}.txt").write_text("\n".join(lines[:count]), encoding="utf-8")
+    return Quickstart(work, work.run("tools/quickstart.py", "--data=corpus", "--num_epoch=1"))
+
+
+def test_it_shows_the_commands_that_a_user_would_type(quickstart: Quickstart) -> None:
+    shown = [line.split()[2] for line in quickstart.ran.out if line.startswith("$ python ")]
+    tools = ["create_manifest", "build_vocab", "compute_mean_std"]
+    assert shown == [
+        *(f"tools/{tool}.py" for tool in tools),
+        *("train.py", "eval.py", "infer.py", "train.py", "tools/plot_curves.py"),
+    ]
+
+
+def test_everything_it_names_is_there(quickstart: Quickstart) -> None:
+    summary = quickstart.ran.out[quickstart.ran.out.index("") :]
+    named = re.findall(rf"^(?:.*): (?:visualdl --logdir=)?({QUICK}/\S+)$", "\n".join(summary), re.M)
+    assert {path.removeprefix(f"{QUICK}/") for path in named} == {
+        *("models/param/best.pdparams", "results/eval.txt", "curves.png", "dataset", "log")
+    }
+    assert all((quickstart.work / path).exists() for path in named)
+    models = {path.name for path in (quickstart / "models/param").glob("*.pdparams")}
+    assert models == {"1.pdparams", "2.pdparams", "best.pdparams"}  # 2: resumed
+    assert len(list((quickstart / "log").iterdir())) == 2
+
+
+def test_it_ends_with_the_test_error_rate(quickstart: Quickstart) -> None:
+    [score] = [line for line in quickstart.ran.out if line.startswith("test cer: ")]
+    found = re.fullmatch(r"test cer: \d\.\d{5} \(errors \d+ / (\d+): .*\)", score)
+    assert found and found[1] == "16", score  # 8 clips of two digits
+    assert score.removeprefix("test ") in quickstart.ran.out  # as eval.py said it
+    took = [line for line in quickstart.ran.out if line.startswith("took ")]
+    assert len(took) == 1 and re.fullmatch(r"took \d+ s, \d+ CPU seconds on \d+ cores", took[0])
+    heard = [line for line in quickstart.ran.out if "识别结果" in line]
+    assert len(heard) == 3
+
+
+def test_the_curves_are_a_picture(quickstart: Quickstart) -> None:
+    picture = matplotlib.image.imread(quickstart / "curves.png")
+    assert picture.shape[:2] == (340, 1200) and picture.std() > 0.05
+
+
+def test_the_data_are_left_as_they_were(quickstart: Quickstart) -> None:
+    data = quickstart.work / "corpus"
+    assert {path.name for path in data.iterdir()} == {"annotation", "audio"}
+    assert {path.name for path in (data / "annotation").iterdir()} == {
+        *("train.txt", "dev.txt", "test.txt")
+    }

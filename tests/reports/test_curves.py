@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from data_utils.errors import InputError
+from reports.curves import draw_curves, read_curves
+
+
+def log(folder: Path, *rows: tuple[str, int, float]) -> Path:
+    folder.mkdir(parents=True)
+    lines = [json.dumps({"tag": tag, "step": step, "value": v}) for tag, step, v in rows]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_a_resumed_run_goes_on(tmp_path: Path) -> None:
+    log(tmp_path / "1", ("Train loss", 1, 9.0), ("Test cer", 1, 0.5), ("Train loss", 101, 5.0))
+    log(tmp_path / "2", ("Train loss", 201, 3.0), ("Test cer", 2, 0.25))
+    assert read_curves(tmp_path) == {
+        "Train loss": [(1, 9.0), (101, 5.0), (201, 3.0)],
+        "Test cer": [(1, 0.5), (2, 0.25)],
+    }
+
+
+def test_a_run_from_an_earlier_step_replaces_what_came_after(tmp_path: Path) -> None:
+    log(tmp_path / "1", *(("Train loss", step, 1.0) for step in (1, 2, 3, 4)), ("Dev cer", 1, 0.9))
+    log(tmp_path / "2", *(("Train loss", step, 2.0) for step in (2, 3)))
+    assert read_curves(tmp_path) == {
+        "Train loss": [(1, 1.0), (2, 2.0), (3, 2.0)],
+        "Dev cer": [(1, 0.9)],
+    }
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"tag": "Train loss"}'])
+def test_a_line_that_is_none_is_named(tmp_path: Path, line: str) -> None:
+    log(tmp_path / "1", ("Train loss", 1, 1.0))
+    with (tmp_path / "1" / "metrics.jsonl").open("a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(InputError, match=r"metrics\.jsonl:2: not a line"):
+        read_curves(tmp_path)
+
+
+def test_no_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no run in it"):
+        read_curves(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "tags", [("Train loss", "Learning rate", "Test cer", "Dev cer"), ("Train loss",), ("Test cer",)]
+)
+def test_the_picture_shows_each_curve(tmp_path: Path, tags: tuple[str, ...]) -> None:
+    rows = [(tag, step, 1.0 / step) for tag in tags for step in range(1, 6)]
+    log(tmp_path / "1", *rows)
+    path = tmp_path / "new" / "curves.png"
+    draw_curves(read_curves(tmp_path), path)
+    pixels = matplotlib.image.imread(path)[:, :, :3]
+    assert pixels.shape == (340, 1200, 3)
+    panels = dict(
+        zip(("Train loss", "rates", "Learning rate"), np.split(pixels, 3, axis=1), strict=True)
+    )
+    blue = np.array([0x1F, 0x77, 0xB4]) / 255  # Matplotlib's first colour
+    drawn = {
+        name: int((np.abs(panel - blue).max(axis=2) < 0.05).sum()) for name, panel in panels.items()
+    }
+    assert drawn["Train loss"] > 100 or "Train loss" not in tags
+    assert drawn["Learning rate"] > 100 or "Learning rate" not in tags
+    assert drawn["rates"] > 100 or not any("cer" in tag for tag in tags)
+
+
+def test_the_numbers_of_one_epoch_are_a_picture_too(tmp_path: Path) -> None:
+    log(tmp_path / "1", ("Train loss", 1, 5.0), ("Learning rate", 1, 1e-4), ("Test cer", 1, 1.0))
+    draw_curves(read_curves(tmp_path), tmp_path / "curves.png")
+    assert matplotlib.image.imread(tmp_path / "curves.png").std() > 0
