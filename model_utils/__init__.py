@@ -1,10 +1,14 @@
 """Batches to checkpoints to log-probabilities: the home of Paddle.
 
-options.py    composes the settings of a command; importable without Paddle
-settings.py   the settings of network, optimisation and run
-runtime.py    what the process must set before Paddle is imported; the convolution engine
-networks/     shapes in, shapes out
-losses.py     CTC, guarded
-tasks/        data + network + loss + score for one job
-trainer/      the loop and what it stands on
+options.py      composes the settings of a command; importable without Paddle
+settings.py     the settings of network, optimisation and run
+recogniser.py   a recogniser as data: vocabulary, features, statistics, sizes
+corpus.py       what it is trained on and scored with
+training.py     from the options of train.py to a trained recogniser
+engine_proof.py compares the compiled convolutions with the plain ones
+runtime.py      what the process must set before Paddle is imported; the convolution engine
+networks/       shapes in, shapes out
+losses.py       CTC, guarded
+tasks/          data + network + loss + score for one job
+trainer/        the loop and what it stands on
 """

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_utils.atomic import check_place
+from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.errors import InputError
 from data_utils.normalizer import Normalizer
 from data_utils.settings import BatchSettings, CorpusSettings, FeatureSettings
 from data_utils.text import Vocabulary
 from model_utils import runtime
+from model_utils.corpus import open_corpus
 from model_utils.options import Options
 from model_utils.recogniser import Recogniser, resolve
 from model_utils.settings import (
@@ -42,17 +44,19 @@ def train_recogniser(options: Options) -> None:
     Raises:
         InputError: something that the options name is missing or does not fit.
     """
-    run, corpus = options[RunSettings], options[CorpusSettings]
+    run, batching, files = options[RunSettings], options[BatchSettings], options[CorpusSettings]
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")
     check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
     resumed = checkpoint.load(run.resume_model) if run.resume_model else None
-    recogniser = resolve(options, resumed, corpus.vocab_path, corpus.mean_std_path, corpus.unknown)
+    recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
     if resumed is not None and resumed.info is not None:
-        _compare(recogniser, corpus, resumed.path)
+        _compare(recogniser, files, resumed.path)
     pretrained = checkpoint.load(run.pretrained_model) if run.pretrained_model else None
     options = options.replaced(recogniser.network, recogniser.features)
     print(options.table(), flush=True)
+    augmentation = AugmentationPipeline.load(batching.augment_conf_path, seed=run.seed)
+    corpus = open_corpus(recogniser, files, augmentation, run.seed, score=not run.test_off)
     device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
 
     # Only now may Paddle be imported.
@@ -61,12 +65,7 @@ def train_recogniser(options: Options) -> None:
     from model_utils.trainer.runlog import stamp
 
     with RecognitionTask(
-        recogniser,
-        corpus,
-        options[BatchSettings],
-        run.seed,
-        device.compile_convolutions,
-        score=not run.test_off,
+        recogniser, corpus, batching, run.seed, device.compile_convolutions
     ) as task:
         print(f"{stamp()} 训练数据数量：{len(task.training.manifest)}\n", flush=True)
         _advise(task.score_sets, len(task.training.manifest), options)

@@ -29,8 +29,8 @@ def assign(
 ) -> dict[tuple[str, str], str]:
     """Give each group its split: one of `shares`, or `train`.
 
-    A group is hashed to a number in [0, 1), and `shares` divides that range from below. Where a
-    split gets nothing and training can spare a group, it takes the one whose number comes next.
+    A group is hashed to a number in [0, 1), and `shares` divides that range from below. Where few
+    groups leave a split empty, training first, it takes one from the split that has most.
 
     Args:
         groups: see `group_of`.
@@ -39,10 +39,15 @@ def assign(
     """
     positions = {group: _position(group, seed) for group in set(groups)}
     split_of = {group: _split_at(position, shares) for group, position in positions.items()}
-    for split, share in shares.items():
-        training = [group for group, its_split in split_of.items() if its_split == "train"]
-        if share > 0 and split not in split_of.values() and len(training) > 1:
-            split_of[min(training, key=lambda group: (positions[group], group))] = split
+    wanted = ["train", *(split for split, share in shares.items() if share > 0)]
+    for split in wanted:
+        counts = Counter(split_of.values())
+        if not split_of or split in counts:
+            continue
+        donor = max(counts, key=lambda name: (counts[name], name == "train"))
+        if counts[donor] > 1 or split == "train":
+            spared = [group for group, its_split in split_of.items() if its_split == donor]
+            split_of[min(spared, key=lambda group: (positions[group], group))] = split
     return split_of
 
 

@@ -11,22 +11,17 @@ from numpy.typing import NDArray
 from paddle import Tensor
 
 from data_utils import sampling
-from data_utils.augmentation.pipeline import AugmentationPipeline
-from data_utils.dataset import Batch, SpeechDataset
-from data_utils.errors import InputError
+from data_utils.dataset import Batch
 from data_utils.loader import Loader
-from data_utils.manifest import Manifest
-from data_utils.settings import BatchSettings, CorpusSettings
+from data_utils.settings import BatchSettings
 from data_utils.text import Vocabulary
 from decoders.greedy import greedy_decode_batch
+from model_utils.corpus import Corpus
 from model_utils.losses import ctc_loss
 from model_utils.networks.deepspeech2 import DeepSpeech2
 from model_utils.recogniser import Recogniser
 from model_utils.trainer.task import Score
 from scoring.error_rate import ErrorCounts, character_errors, word_errors
-
-SHOWN_PROBLEMS = 10
-"""Utterances that are named when many are left out."""
 
 
 def log_probs(
@@ -104,78 +99,35 @@ def scoring_order(durations: NDArray[np.float32], batch_size: int) -> list[NDArr
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
-def _name_left_out(reasons: list[str], count: int) -> None:
-    for shown in reasons[:SHOWN_PROBLEMS]:
-        print(f"left out: {shown}", file=sys.stderr)
-    if count > SHOWN_PROBLEMS:
-        print(f"left out: {count - SHOWN_PROBLEMS} more like these", file=sys.stderr)
-
-
 class RecognitionTask:
     """The recogniser's training, as the trainer sees it.
 
     Args:
         recogniser: vocabulary, features, statistics, sizes.
-        corpus: manifests.
+        corpus: what is trained on and scored.
         batching: how batches are made.
-        seed: of order and augmentation.
+        seed: of weights and order.
         compile_convolutions: see `runtime`.
-
-    Raises:
-        InputError: a manifest or the augmentation's file cannot be used.
     """
 
     def __init__(
         self,
         recogniser: Recogniser,
-        corpus: CorpusSettings,
+        corpus: Corpus,
         batching: BatchSettings,
         seed: int,
         compile_convolutions: bool,
-        score: bool = True,
     ) -> None:
         self.recogniser = recogniser
+        self.training = corpus.training
+        self._scored = corpus.scored
+        self.score_sets = list(corpus.scored)
         self.batching = batching
         self.seed = seed
-        augmentation = AugmentationPipeline.load(batching.augment_conf_path, seed=seed)
-        self.training = self._trainable(
-            Manifest.open(
-                corpus.train_manifest,
-                min_duration=corpus.min_duration,
-                max_duration=corpus.max_duration,
-            ),
-            augmentation,
-        )
-        scored = {"dev": corpus.dev_manifest, "test": corpus.test_manifest} if score else {}
-        self._scored = {
-            name: recogniser.dataset(Manifest.open(path)) for name, path in scored.items() if path
-        }
-        self.score_sets = list(self._scored)
         self._told: set[str] = set()
         self._loader = Loader({"train": self.training, **self._scored}, batching.num_workers)
         paddle.seed(seed)
         self.network = recogniser.build(compile_convolutions)
-
-    def _trainable(self, manifest: Manifest, augmentation: AugmentationPipeline) -> SpeechDataset:
-        """The utterances of `manifest` that a loss can be computed for; the others are named."""
-        dataset = self.recogniser.dataset(manifest, augmentation, self.seed)
-        problems = dataset.untrainable()
-        kept = [index for index in range(len(manifest)) if index not in problems]
-        if not kept:
-            raise InputError(
-                f"{next(iter(problems.values()))}; all {len(manifest)} utterances are like this, "
-                f"check that vocabulary and manifest belong together"
-            )
-        outside = manifest.left_out
-        reasons = [
-            f"{outside.where(index)}: {utterance.audio}: lasts {utterance.duration:.2f} s, "
-            f"outside --min_duration and --max_duration"
-            for index, utterance in enumerate(outside[:SHOWN_PROBLEMS])
-        ]
-        _name_left_out(reasons, len(outside))
-        _name_left_out(list(problems.values()), len(problems))
-        dataset.manifest = manifest.select(kept)
-        return dataset
 
     def num_batches(self) -> int:
         """Batches in every epoch."""

@@ -12,11 +12,13 @@ import pytest
 import soundfile
 from tones import RATE, Corpus
 
+from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest, write_manifest
 from data_utils.normalizer import Normalizer
 from data_utils.settings import BatchSettings, CorpusSettings
 from data_utils.text import Vocabulary
+from model_utils.corpus import open_corpus
 from model_utils.recogniser import Recogniser
 from model_utils.runtime import Device
 from model_utils.settings import NetworkSettings, OptimisationSettings, RunSettings
@@ -51,19 +53,16 @@ def make_task(
         Normalizer.load(corpus.mean_std, corpus.features),
         NETWORK,
     )
-    return RecognitionTask(
-        recogniser,
-        CorpusSettings(
-            train_manifest=(str(corpus.manifest),),
-            test_manifest=str(corpus.manifest),
-            vocab_path=str(corpus.vocabulary),
-            mean_std_path=str(corpus.mean_std),
-        ),
-        BatchSettings(**{**settings, **batching}),
-        seed,
-        compile_convolutions=False,
-        score=score,
+    batches = BatchSettings(**{**settings, **batching})
+    files = CorpusSettings(
+        train_manifest=(str(corpus.manifest),),
+        test_manifest=str(corpus.manifest),
+        vocab_path=str(corpus.vocabulary),
+        mean_std_path=str(corpus.mean_std),
     )
+    augmentation = AugmentationPipeline.load(batches.augment_conf_path, seed=seed)
+    opened = open_corpus(recogniser, files, augmentation, seed, score)
+    return RecognitionTask(recogniser, opened, batches, seed, compile_convolutions=False)
 
 
 def train(
