@@ -77,7 +77,7 @@ class RunLog:
             self._bar = None
 
     def train(self, epoch: int, batch: int, step: int, rate: float, loss: float) -> None:
-        """One line of training; `loss` is the mean of the batches since the line before."""
+        """One line of training; `loss`: mean over the epoch's batches since the line before."""
         left = self._num_epoch * self._num_batches - ((epoch - 1) * self._num_batches + batch + 1)
         eta = timedelta(seconds=int(left * self._seconds_per_batch))
         self.say(
