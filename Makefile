@@ -19,10 +19,15 @@ LINE := $(firstword $(subst ., ,$(lastword $(subst ==, ,$(PADDLE)))))
 LOCK := requirements/paddle$(LINE).lock
 STAMP := $(VENV)/.installed-$(subst ==,-,$(PADDLE))
 RUN := $(VENV)/bin/python
+# The CPU and the GPU build hold the same files: one has to go before the other comes.
+OTHER_BUILD := $(if $(findstring paddlepaddle-gpu,$(PADDLE)),paddlepaddle,paddlepaddle-gpu)
 
-.PHONY: install quickstart test check clean lock
+.PHONY: install $(VENV) quickstart test check clean lock
 
-install: $(STAMP)
+install $(VENV): $(STAMP)
+
+requirements/paddle%.lock:
+	@echo "no lock file for $(PADDLE); known: $(wildcard requirements/*.lock); write PADDLE=PACKAGE==VERSION"; exit 1
 
 # The packages are known by their folders when they are installed: a new one asks for it again.
 $(STAMP): $(LOCK) pyproject.toml $(wildcard */__init__.py)
@@ -31,7 +36,7 @@ $(STAMP): $(LOCK) pyproject.toml $(wildcard */__init__.py)
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@rm -f $(VENV)/.installed-*
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r $(LOCK)
-	@$(RUN) -m pip uninstall --quiet --yes paddlepaddle paddlepaddle-gpu 2>/dev/null || true
+	@$(RUN) -m pip uninstall --quiet --yes $(OTHER_BUILD) 2>/dev/null || true
 	$(RUN) -m pip install --quiet --disable-pip-version-check $(if $(PADDLE_INDEX),--extra-index-url $(PADDLE_INDEX)) $(PADDLE)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@printf 'PADDLE ?= %s\nPADDLE_INDEX ?= %s\n' '$(PADDLE)' '$(PADDLE_INDEX)' > $(VENV)/build.mk
@@ -39,7 +44,7 @@ $(STAMP): $(LOCK) pyproject.toml $(wildcard */__init__.py)
 	@echo "installed $(PADDLE); activate it: source $(VENV)/bin/activate"
 
 quickstart: $(STAMP)
-	$(RUN) tools/quickstart.py $(if $(DATA),--data=$(DATA)) $(ARGS)
+	$(RUN) tools/quickstart.py $(if $(DATA),--data="$(DATA)") $(ARGS)
 
 test: $(STAMP)
 	$(RUN) -m pytest $(ARGS)

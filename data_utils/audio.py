@@ -175,6 +175,10 @@ def _open(source: Source, name: str) -> soundfile.SoundFile:
     if isinstance(source, str | Path):
         path = Path(source)
         try:
+            name.encode()
+        except UnicodeEncodeError:  # soundfile could not pass such a name on
+            raise AudioError(f"{name!a}: its name is not UTF-8; rename it") from None
+        try:
             with path.open("rb") as stream:
                 size = os.fstat(stream.fileno()).st_size
         except (FileNotFoundError, NotADirectoryError):

@@ -89,8 +89,8 @@ def parse(
         argv: arguments without the program's name; `sys.argv[1:]` by default.
         description: first lines of `--help`.
         reserved: options that are known but not built yet.
-        shares_config_with: settings of another command that may stand in the file too; they are
-            that command's, so one file serves both.
+        shares_config_with: settings of another command, whose file may be given too: of one with
+            a key that only that command knows, the settings that both have are taken, no others.
 
     Raises:
         InputError: an unknown option or key, or a value of the wrong type or out of range.
@@ -109,9 +109,12 @@ def parse(
     values: dict[str, Any] = {}
     config = given.pop("config", None)
     if config not in (None, "None"):
-        others = _flag_names(shares_config_with)
         known = {*_flag_names(settings), *(item.name for item in reserved)}
-        for key, value in _read_config(Path(config), known | others).items():
+        others = _flag_names(shares_config_with)
+        content = _read_config(Path(config), known | others)
+        if not content.keys() <= known:  # the other command's file
+            known = _flag_names([group for group in settings if group in shares_config_with])
+        for key, value in content.items():
             name = aliases.get(key, key)
             if name in values:
                 raise InputError(f"{config}: {name} is given twice, as {key!r} too; keep one")
@@ -237,7 +240,8 @@ def _read_config(path: Path, known: set[str]) -> dict[str, Any]:
     import json5
 
     try:
-        content = json5.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        content = json5.loads(text, allow_duplicate_keys=False)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:

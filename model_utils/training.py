@@ -48,11 +48,11 @@ def train_recogniser(options: Options) -> None:
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")
     check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
-    resumed = checkpoint.load(run.resume_model) if run.resume_model else None
+    resumed = None if run.resume_model is None else checkpoint.load(run.resume_model)
     recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
     if resumed is not None and resumed.info is not None:
         _compare(recogniser, files, resumed.path)
-    pretrained = checkpoint.load(run.pretrained_model) if run.pretrained_model else None
+    pretrained = None if run.pretrained_model is None else checkpoint.load(run.pretrained_model)
     options = options.replaced(recogniser.network, recogniser.features)
     print(options.table(), flush=True)
     augmentation = AugmentationPipeline.load(batching.augment_conf_path, seed=run.seed)

@@ -98,7 +98,7 @@ def main() -> None:
         ("manifests, vocabulary, statistics", "dataset"),
     ):
         print(f"{what}: {folder / where}")
-    print(f"curves in the browser: visualdl --logdir={folder / 'log'}")
+    print(f"curves in the browser: source .venv/bin/activate; visualdl --logdir={folder / 'log'}")
 
 
 class _Runner:

@@ -101,6 +101,8 @@ def load(path: str | Path) -> Checkpoint:
         InputError: a file is missing, damaged, not of its set, or holds more than arrays.
     """
     weights_path = Path(path)
+    if not weights_path.name:
+        raise InputError(f"{str(path)!r}: no checkpoint; give the path of a .pdparams file")
     if weights_path.suffix != WEIGHTS:
         weights_path = weights_path.with_name(weights_path.name + WEIGHTS)
     if not weights_path.is_file():

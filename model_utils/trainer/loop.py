@@ -115,15 +115,19 @@ class Trainer:
     def _train_epoch(self, epoch: int, num_batches: int) -> None:
         self.task.network.train()
         self.log.start_epoch(epoch, self.progress.batch)
+        lost: list[str] = []
+        trained = False
         recent: list[float] = []
         batches = self.task.train_batches(epoch, start=self.progress.batch)
         for number, batch in enumerate(batches, start=self.progress.batch):
             rate = self.learning_rate(epoch, number)
             for problem in self.task.problems(batch):
                 self.log.warn_once(f"left out: {problem}")
+                lost.append(problem)
             loss = self._step(batch, rate)
             if np.isfinite(loss):
                 recent.append(loss)
+                trained = True
             self.progress.batch, self.progress.step = number + 1, self.progress.step + 1
             self.log.batch_done()
             if number % self.run.log_interval == 0 and recent:
@@ -133,6 +137,11 @@ class Trainer:
             if (number + 1) % self.run.save_interval == 0 and number + 1 < num_batches:
                 self._save(f"{epoch}_batch_{number + 1}", epoch)
         self.log.end_epoch()
+        if lost and not trained:
+            raise InputError(
+                f"epoch {epoch}: nothing was learned, all {len(lost)} items had to be left out; "
+                f"the first: {lost[0]}"
+            )
 
     def _step(self, batch: Any, rate: float) -> float:
         """One update; returns the mean loss of the items, NaN where there was none."""

@@ -46,7 +46,9 @@ def test_it_shows_the_commands_that_a_user_would_type(quickstart: Quickstart) ->
 
 def test_everything_it_names_is_there(quickstart: Quickstart) -> None:
     summary = quickstart.ran.out[quickstart.ran.out.index("") :]
-    named = re.findall(rf"^(?:.*): (?:visualdl --logdir=)?({QUICK}/\S+)$", "\n".join(summary), re.M)
+    named = re.findall(
+        rf"^(?:.*): (?:source \S+; visualdl --logdir=)?({QUICK}/\S+)$", "\n".join(summary), re.M
+    )
     assert {path.removeprefix(f"{QUICK}/") for path in named} == {
         *("models/param/best.pdparams", "results/eval.txt", "curves.png", "dataset", "log")
     }

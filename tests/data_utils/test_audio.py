@@ -1,5 +1,6 @@
 import io
 import math
+import os
 import struct
 from pathlib import Path
 
@@ -278,3 +279,12 @@ def test_silence_is_not_amplified() -> None:
     faint = np.full(100, 10 ** ((SILENCE_DB - 1) / 20), "f4")
     assert np.array_equal(normalize_loudness(faint), faint)
     assert np.isfinite(normalize_loudness(np.full(10, 3e38, "f4"))).all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are always text there")
+def test_a_name_that_is_not_utf8_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/x\xff.wav"
+    with open(path, "wb") as stream:  # noqa: PTH123
+        soundfile.write(stream, np.ones(160), 16000, format="WAV")
+    with pytest.raises(AudioError, match="its name is not UTF-8; rename it"):
+        read_audio(os.fsdecode(path))

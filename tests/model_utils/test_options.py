@@ -12,8 +12,13 @@ from typing import Any, Literal
 import pytest
 
 from data_utils.errors import InputError
-from data_utils.settings import CorpusSettings, option
-from inference.settings import DECODER_OPTIONS, INFERENCE_OPTIONS
+from data_utils.settings import CorpusSettings, FeatureSettings, MeanStdSettings, option
+from inference.settings import (
+    DECODER_OPTIONS,
+    INFERENCE_OPTIONS,
+    EvaluationSettings,
+    TranscriptionSettings,
+)
 from model_utils.options import RULE, TITLE, Options, Reserved, parse, run_command
 from model_utils.settings import TRAINING, NetworkSettings, OptimisationSettings, RunSettings
 
@@ -97,6 +102,21 @@ def test_aliases_are_flags_and_keys(config: WriteConfig) -> None:
     assert optimisation[RunSettings].num_epoch == 7
 
 
+def test_a_key_twice_in_one_file_is_refused(config: WriteConfig) -> None:
+    assert "ratio" in refused("-C", config("{ratio: 1, ratio: 2}"))
+
+
+@pytest.mark.parametrize("preset", sorted((ROOT / "conf").glob("quickstart.json5")))
+def test_the_shipped_preset_serves_every_command_around_training(preset: Path) -> None:
+    argv = ["-C", str(preset)]
+    shared = [NetworkSettings, FeatureSettings]
+    trained = parse("train.py", TRAINING, argv)
+    for command in ([EvaluationSettings], [TranscriptionSettings], [MeanStdSettings]):
+        read = parse("other.py", [*command, *shared], argv, shares_config_with=TRAINING)
+        assert all(read[group] == trained[group] for group in shared)
+        assert read[command[0]] == command[0](), "the other command's own options stay as they are"
+
+
 def test_a_name_and_its_alias_in_one_file_are_refused(config: WriteConfig) -> None:
     message = refused("-C", config("{ratio: 1, share: 2}"))
     assert "ratio is given twice" in message and "share" in message
@@ -104,7 +124,10 @@ def test_a_name_and_its_alias_in_one_file_are_refused(config: WriteConfig) -> No
 
 def test_a_file_may_serve_two_commands(config: WriteConfig) -> None:
     file = config("{foreign: 'anything', count: 2}")
-    assert read("-C", file, shares_config_with=[Others])[Things] == Things(count=2)
+    assert read("-C", file, shares_config_with=[Others, Things])[Things] == Things(count=2)
+    assert read("-C", file, shares_config_with=[Others])[Things] == Things(), "not its count"
+    own = config("{count: 2}")
+    assert read("-C", own, shares_config_with=[Others])[Things] == Things(count=2)
     assert "unknown key 'foreign'" in refused("-C", file)
     with pytest.raises(InputError, match="unknown option --foreign"):
         read("--foreign=2", shares_config_with=[Others])

@@ -156,11 +156,24 @@ def test_bad_files_are_named_and_survived(
 
 def test_a_batch_of_bad_files_alone_is_survived(make_corpus: MakeCorpus, tmp_path: Path) -> None:
     corpus = make_corpus(TEXTS[:4])
+    task = make_task(corpus, batch_size=2, num_workers=0, shuffle_method="batch_shuffle")
+    for number in next(task.train_batches(1)).utterances:
+        (corpus.folder / f"{number}.wav").write_bytes(b"")
+    train(tmp_path, task, num_epoch=1, test_off=False)
+    saved = checkpoint.load(tmp_path / "param" / "1")
+    assert saved.info is not None and saved.info["progress"]["step"] == 2
+
+
+def test_training_on_nothing_is_refused_and_saves_nothing(
+    make_corpus: MakeCorpus, tmp_path: Path
+) -> None:
+    corpus = make_corpus(TEXTS[:4])
     for number in range(4):
         (corpus.folder / f"{number}.wav").write_bytes(b"")
-    train(tmp_path, make_task(corpus, batch_size=2, num_workers=0), num_epoch=1, test_off=False)
-    saved = checkpoint.load(tmp_path / "param" / "1")
-    assert saved.info is not None and saved.info["progress"]["best"] is None
+    with pytest.raises(InputError, match="all 4 items had to be left out") as error:
+        train(tmp_path, make_task(corpus, batch_size=2, num_workers=0), num_epoch=1)
+    assert "empty file" in str(error.value)
+    assert not list(tmp_path.glob("param/*"))
 
 
 # Same seed, same run

@@ -340,3 +340,9 @@ def test_the_json_is_readable_by_itself(tmp_path: Path) -> None:
     path = save(tmp_path, note="中")
     text = path.with_suffix(".json").read_text(encoding="utf-8")
     assert "中" in text and set(json.loads(text)["files"]) == {"3.pdparams", "3.pdopt"}
+
+
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_path_without_a_name_is_no_checkpoint(path: str) -> None:
+    with pytest.raises(InputError, match=r"give the path of a \.pdparams file"):
+        checkpoint.load(path)
