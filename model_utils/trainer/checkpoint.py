@@ -82,13 +82,21 @@ def save(
         for state, temporary in zip((weights, optimizer), temporaries, strict=True):
             paddle.save(dict(state), str(temporary))
         hashes = {
-            path.name: _sha256(temporary)
+            path.suffix: _sha256(temporary)
             for path, temporary in zip((weights_path, optimizer_path), temporaries, strict=True)
         }
     with write_atomically(info_path) as (temporary,):
         text = json.dumps({**info, "files": hashes}, ensure_ascii=False, indent=1)
         temporary.write_text(text, encoding="utf-8")
     return weights_path
+
+
+def amend(path: Path, **changes: Any) -> None:
+    """Change entries of the JSON beside the weights at `path`; weights and optimizer stay."""
+    info = _read_info(path.with_suffix(INFO))
+    with write_atomically(path.with_suffix(INFO)) as (temporary,):
+        text = json.dumps({**(info or {}), **changes}, ensure_ascii=False, indent=1)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -109,9 +117,10 @@ def load(path: str | Path) -> Checkpoint:
         raise InputError(f"{weights_path}: file not found; give the path of a .pdparams file")
     info = _read_info(weights_path.with_suffix(INFO))
     optimizer_path = weights_path.with_suffix(OPTIMIZER)
-    for name, expected in (info or {}).get("files", {}).items():
-        companion = weights_path.with_name(name)
-        if companion.is_file() and _sha256(companion) != expected:
+    hashes = (info or {}).get("files", {})
+    for suffix in (WEIGHTS, OPTIMIZER):  # by suffix: a set may be copied under another name
+        companion, expected = weights_path.with_suffix(suffix), hashes.get(suffix)
+        if expected and companion.is_file() and _sha256(companion) != expected:
             raise InputError(
                 f"{companion}: does not belong to {weights_path.with_suffix(INFO).name} "
                 f"(SHA-256 differs); it is damaged or of another save, take another checkpoint"

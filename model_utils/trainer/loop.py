@@ -103,11 +103,13 @@ class Trainer:
         try:
             for epoch in range(self.progress.epoch, self.run.num_epoch + 1):
                 self._train_epoch(epoch, num_batches)
+                self.progress.epoch, self.progress.batch = epoch + 1, 0
+                # Saved before it is scored: whatever happens there, the epoch is not lost.
+                saved = self._save(str(epoch), epoch)
                 scores = self._score(epoch)
                 self._note_best(epoch, scores)
-                self.progress.epoch, self.progress.batch = epoch + 1, 0
-                self._save(str(epoch), epoch)
                 if self.progress.best is not None and self.progress.best["epoch"] == epoch:
+                    checkpoint.amend(saved, progress=dataclasses.asdict(self.progress))
                     self._save(BEST, epoch)
         finally:
             self.log.close()
@@ -195,7 +197,7 @@ class Trainer:
                     "value": score.value,
                 }
 
-    def _save(self, name: str, epoch: int) -> None:
+    def _save(self, name: str, epoch: int) -> Path:
         info = {
             "format": 1,
             "epoch": epoch,
@@ -211,4 +213,4 @@ class Trainer:
         }
         state = optimisation.optimizer_state(self.optimizer, self.task.network)
         folder = Path(self.run.output_model_dir)
-        checkpoint.save(folder, name, checkpoint.weights_of(self.task.network), state, info)
+        return checkpoint.save(folder, name, checkpoint.weights_of(self.task.network), state, info)

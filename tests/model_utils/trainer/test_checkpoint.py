@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -339,10 +340,29 @@ def test_pretraining_takes_what_fits() -> None:
 def test_the_json_is_readable_by_itself(tmp_path: Path) -> None:
     path = save(tmp_path, note="中")
     text = path.with_suffix(".json").read_text(encoding="utf-8")
-    assert "中" in text and set(json.loads(text)["files"]) == {"3.pdparams", "3.pdopt"}
+    assert "中" in text and set(json.loads(text)["files"]) == {".pdparams", ".pdopt"}
 
 
 @pytest.mark.parametrize("path", ["", ".", "/"])
 def test_a_path_without_a_name_is_no_checkpoint(path: str) -> None:
     with pytest.raises(InputError, match=r"give the path of a \.pdparams file"):
         checkpoint.load(path)
+
+
+def test_a_set_may_be_copied_under_another_name_and_is_still_checked(tmp_path: Path) -> None:
+    save(tmp_path, "best", value=1.0)
+    for suffix in (".pdparams", ".pdopt", ".json"):
+        shutil.copy(tmp_path / f"best{suffix}", tmp_path / f"final{suffix}")
+    save(tmp_path, "best", value=2.0)  # training goes on, the copy has nothing to do with it
+    assert np.allclose(checkpoint.load(tmp_path / "final").weights["output.bias"], 1.0)
+    shutil.copy(tmp_path / "best.pdparams", tmp_path / "final.pdparams")
+    assert "final.pdparams: does not belong to final.json" in refused(tmp_path / "final")
+
+
+def test_amending_changes_the_json_alone(tmp_path: Path) -> None:
+    path = save(tmp_path, "3", value=1.0, progress={"step": 1})
+    before = path.read_bytes()
+    checkpoint.amend(path, progress={"step": 2})
+    loaded = checkpoint.load(path)
+    assert loaded.info is not None and loaded.info["progress"] == {"step": 2}
+    assert loaded.info["epoch"] == 3 and path.read_bytes() == before

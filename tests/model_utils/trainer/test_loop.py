@@ -401,3 +401,14 @@ def test_gradients_that_are_no_numbers_skip_the_step_too(
     assert same(*(checkpoint.load(tmp_path / "param" / f"1_batch_{n}") for n in (1, 2)))
     final = checkpoint.load(tmp_path / "param" / "1")
     assert all(np.isfinite(value).all() for value in final.weights.values())
+
+
+def test_an_epoch_is_kept_when_scoring_it_fails(tmp_path: Path) -> None:
+    train(tmp_path / "whole", Regression(()))
+    broken = Regression()
+    broken.score = lambda name: 1 / 0  # type: ignore[assignment, return-value]
+    with pytest.raises(ZeroDivisionError):
+        train(tmp_path / "cut", broken, num_epoch=1)
+    train(tmp_path / "cut", Regression(()), resume=tmp_path / "cut" / "param" / "1")
+    whole, cut = (checkpoint.load(tmp_path / n / "param" / "3").weights for n in ("whole", "cut"))
+    assert all((whole[name] == cut[name]).all() for name in whole)
