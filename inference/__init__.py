@@ -1,8 +1,10 @@
 """Recordings to text: features, engine, decoder, for eval.py, infer.py and servers alike.
 
-predictor.py  Predictor: one recording or many to text
-engines.py    what computes log-probabilities: Paddle
-settings.py   options of eval.py and infer.py
+predictor.py   Predictor: one recording or many to text
+engines.py     what computes log-probabilities: Paddle
+loading.py     from the options of a command to a predictor
+evaluation.py  scores a model on manifests: the logic of eval.py
+settings.py    options of eval.py and infer.py
 """
 
 from typing import TYPE_CHECKING
