@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from data_utils import features
 from data_utils.audio import SAMPLE_RATE, AudioError, read_speech
 from data_utils.augmentation.pipeline import AugmentationPipeline, utterance_rng
+from data_utils.cache import RecordingCache
 from data_utils.manifest import Manifest, Utterance
 from data_utils.normalizer import Normalizer
 from data_utils.settings import FeatureSettings
@@ -70,6 +71,7 @@ class SpeechDataset:
         unknown: what becomes of characters outside the vocabulary, "unk" or "drop".
         augmentation: None leaves recordings as they are, as evaluation does.
         seed: of the augmentation.
+        cache: keeps decoded recordings; None decodes each time.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class SpeechDataset:
         unknown: Literal["unk", "drop"] = "unk",
         augmentation: AugmentationPipeline | None = None,
         seed: int = 0,
+        cache: RecordingCache | None = None,
     ) -> None:
         self.manifest = manifest
         self.vocabulary = vocabulary
@@ -91,6 +94,7 @@ class SpeechDataset:
         self.unknown = unknown
         self.augmentation = augmentation
         self.seed = seed
+        self.cache = cache or RecordingCache(0)
 
     def text(self, utterance: Utterance) -> str:
         """The utterance's transcript, normalised (older packages wrote it as it came)."""
@@ -134,8 +138,9 @@ class SpeechDataset:
                 its manifest says that its labels do not fit.
         """
         utterance = self.manifest[index]
-        audio = read_speech(utterance.audio, start=utterance.start, end=utterance.end)
-        samples = features.prepare(audio.samples, self.settings)
+        samples = self.cache.get(
+            f"{utterance.key} {utterance.end}", lambda: self._recording(utterance)
+        )
         labels = self.labels(utterance)
         if self.augmentation is None:
             return Example(self._features(samples, utterance.audio), labels)
@@ -153,6 +158,10 @@ class SpeechDataset:
                 )
         computed = self._features(samples, utterance.audio)
         return Example(self.augmentation.features(computed, rng), labels)
+
+    def _recording(self, utterance: Utterance) -> NDArray[np.float32]:
+        audio = read_speech(utterance.audio, start=utterance.start, end=utterance.end)
+        return features.prepare(audio.samples, self.settings)
 
     def _features(self, samples: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         try:

@@ -35,6 +35,11 @@ def default_workers() -> int:
     return max(1, min(4, available_cores() // 2))
 
 
+def num_loaders(num_workers: int | None) -> int:
+    """Processes that load when `num_workers` are asked for: without workers it is this one."""
+    return max(1, default_workers() if num_workers is None else num_workers)
+
+
 class Loader:
     """Loads batches of several datasets with one pool of workers.
 

@@ -83,6 +83,12 @@ class BatchSettings:
     num_workers: int | None = option(
         None, "processes that load data, 0 for none; None: half the cores, 4 at most", minimum=0
     )
+    audio_cache_mb: int = option(
+        1024,
+        "decoded recordings kept in memory, all processes together; 64 kB a second of speech",
+        unit="MB",
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from data_utils.augmentation.pipeline import AugmentationPipeline
+from data_utils.cache import RecordingCache
 from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest
@@ -32,6 +33,7 @@ def open_corpus(
     augmentation: AugmentationPipeline,
     seed: int,
     score: bool = True,
+    cache: RecordingCache | None = None,
 ) -> Corpus:
     """Open the manifests, and leave out of the training what no loss can be computed for.
 
@@ -41,13 +43,14 @@ def open_corpus(
         augmentation: of the training data.
         seed: of the augmentation.
         score: whether dev and test sets are wanted.
+        cache: keeps decoded recordings, of all sets together.
 
     Raises:
         InputError: a manifest cannot be used, or nothing of the training set can.
     """
     bounds = {"min_duration": settings.min_duration, "max_duration": settings.max_duration}
     manifest = Manifest.open(settings.train_manifest, **bounds)
-    training = recogniser.dataset(manifest, augmentation, seed)
+    training = recogniser.dataset(manifest, augmentation, seed, cache)
     problems = training.untrainable()
     kept = [index for index in range(len(manifest)) if index not in problems]
     if not kept:
@@ -59,7 +62,11 @@ def open_corpus(
     scored = {"dev": settings.dev_manifest, "test": settings.test_manifest} if score else {}
     corpus = Corpus(
         training,
-        {name: recogniser.dataset(Manifest.open(path)) for name, path in scored.items() if path},
+        {
+            name: recogniser.dataset(Manifest.open(path), cache=cache)
+            for name, path in scored.items()
+            if path
+        },
     )
     outside = manifest.left_out
     reasons = [

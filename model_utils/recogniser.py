@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from data_utils.augmentation.pipeline import AugmentationPipeline
+from data_utils.cache import RecordingCache
 from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.features import num_bins
@@ -80,6 +81,7 @@ class Recogniser:
         manifest: Manifest,
         augmentation: AugmentationPipeline | None = None,
         seed: int = 0,
+        cache: RecordingCache | None = None,
     ) -> SpeechDataset:
         """The examples of `manifest`, as this recogniser hears and writes them."""
         return SpeechDataset(
@@ -91,6 +93,7 @@ class Recogniser:
             self.unknown,
             augmentation,
             seed,
+            cache,
         )
 
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from data_utils.atomic import check_place
 from data_utils.augmentation.pipeline import AugmentationPipeline
+from data_utils.cache import RecordingCache
 from data_utils.errors import InputError
+from data_utils.loader import num_loaders
 from data_utils.normalizer import Normalizer
 from data_utils.settings import BatchSettings, CorpusSettings, FeatureSettings
 from data_utils.text import Vocabulary
@@ -35,7 +37,8 @@ FAINT = 0.01
 
 # A resumed run may be given other ones of these without a word.
 _MAY_CHANGE = {"num_epoch", "resume_model", "pretrained_model", "log_interval", "save_interval"}
-_MAY_CHANGE |= {"num_workers", "output_model_dir", "log_dir", "test_off", "use_gpu"}
+_MAY_CHANGE |= {"num_workers", "audio_cache_mb", "output_model_dir", "log_dir", "test_off"}
+_MAY_CHANGE |= {"use_gpu"}
 
 
 def train_recogniser(options: Options) -> None:
@@ -56,7 +59,8 @@ def train_recogniser(options: Options) -> None:
     options = options.replaced(recogniser.network, recogniser.features)
     print(options.table(), flush=True)
     augmentation = AugmentationPipeline.load(batching.augment_conf_path, seed=run.seed)
-    corpus = open_corpus(recogniser, files, augmentation, run.seed, score=not run.test_off)
+    cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
+    corpus = open_corpus(recogniser, files, augmentation, run.seed, not run.test_off, cache)
     device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
 
     # Only now may Paddle be imported.
