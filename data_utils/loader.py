@@ -8,7 +8,6 @@ of workers yields the same ones.
 import collections
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Protocol
 
@@ -16,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_utils.dataset import Batch
-from data_utils.errors import InputError
-from data_utils.workers import available_cores, spawn_pool
+from data_utils.workers import available_cores, deaths_explained, spawn_pool
 
 AHEAD_PER_WORKER = 3
 """Batches that each worker may have ready: enough to smooth long ones over, little memory."""
@@ -70,16 +68,13 @@ class Loader:
         waiting: collections.deque[Future[Batch]] = collections.deque()
         rest = iter(plan)
         try:
-            for indices in rest:
-                waiting.append(self._pool.submit(_load, name, indices, epoch))
-                if len(waiting) > AHEAD_PER_WORKER * self.num_workers:
+            with deaths_explained("--num_workers=0 loads without them"):
+                for indices in rest:
+                    waiting.append(self._pool.submit(_load, name, indices, epoch))
+                    if len(waiting) > AHEAD_PER_WORKER * self.num_workers:
+                        yield waiting.popleft().result()
+                while waiting:
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool:
-            raise InputError(
-                "a data worker died (killed, or out of memory); --num_workers=0 loads without them"
-            ) from None
         finally:
             for future in waiting:
                 future.cancel()

@@ -25,7 +25,7 @@ from data_utils.atomic import write_atomically
 from data_utils.audio import SAMPLE_RATE, Samples, level_db, read_audio, resample
 from data_utils.errors import InputError
 from data_utils.settings import GenerationSettings
-from data_utils.workers import available_cores, spawn_pool
+from data_utils.workers import available_cores, deaths_explained, spawn_pool
 
 RECIPE = 1
 """Raised whenever the same settings give other clips; stored beside the corpus."""
@@ -55,6 +55,7 @@ _NUM_HELD_OUT_VOICES = 8
 """Voices of dev, and of test."""
 
 _INSTALL = 'run make, or pip install -e ".[quickstart]"'
+_GO_ON = "finished clips are kept; the same command goes on, a smaller --num_workers needs less"
 _NOISE_SECONDS = 10
 
 
@@ -87,8 +88,8 @@ def generate_corpus(settings: GenerationSettings) -> list[Clip]:
     for any number of workers. Clips that exist are kept, so that an interrupted run goes on.
 
     Raises:
-        InputError: the engine is not installed, the text cannot be used, or the folder holds a
-            corpus of other settings or the user's own annotation.
+        InputError: the engine is not installed, the text cannot be used, the folder holds a corpus
+            of other settings or the user's own annotation, or a worker process died.
     """
     engine = _engine_version()
     clips = plan(settings)
@@ -211,7 +212,9 @@ def _speak_all(clips: Sequence[Clip], output: Path, settings: GenerationSettings
     done = len(clips) - sum(map(len, missing))
     threads = ThreadPoolExecutor(settings.num_workers or available_cores())
     try:
-        with tqdm(total=len(clips), initial=done, desc="speaking", unit="clip") as bar:
+        with tqdm(
+            total=len(clips), initial=done, desc="speaking", unit=" clips", disable=None
+        ) as bar:
             tasks = {
                 threads.submit(_speak_apart, group, output, settings.seed): len(group)
                 for group in missing
@@ -230,7 +233,7 @@ def _speak_apart(clips: Sequence[Clip], output: Path, seed: int) -> None:
     no call resets: only a fresh process gives the same samples again.
     """
     # An interrupt stops the parent; a voice already started is finished in a second.
-    with spawn_pool(1) as process:
+    with deaths_explained(_GO_ON), spawn_pool(1) as process:
         process.submit(_speak, clips, output, seed).result()
 
 

@@ -1,12 +1,19 @@
 """Worker processes: how many there may be, and pools of them that leave nothing behind."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from data_utils.errors import InputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def available_cores() -> int:
@@ -36,6 +43,54 @@ def spawn_pool(
         initializer=_start,
         initargs=(initializer, arguments),
     )
+
+
+@contextlib.contextmanager
+def deaths_explained(cure: str) -> Iterator[None]:
+    """Say in one line that a worker died inside the block.
+
+    Args:
+        cure: end of the line: what became of the work, and what to do.
+
+    Raises:
+        InputError: a worker died; Python would show a traceback of its own innards.
+    """
+    try:
+        yield
+    except BrokenProcessPool:
+        raise InputError(f"a worker process died (killed, or out of memory); {cure}") from None
+
+
+def spawned_map(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    num_workers: int,
+    *,
+    cure: str,
+    chunksize: int = 1,
+    initializer: Callable[..., Any] | None = None,
+    arguments: tuple[Any, ...] = (),
+) -> Iterator[Result]:
+    """`function` of each item, computed by spawned processes, in the order of the items.
+
+    Args:
+        function: named in a module, so that it can be sent to a process.
+        items: what to send to it.
+        num_workers: processes.
+        cure: end of the line that says that a worker died, see `deaths_explained`.
+        chunksize: items that are sent to a process at a time.
+        initializer: called once in each process as it starts.
+        arguments: of the initializer.
+
+    Raises:
+        InputError: a worker died.
+    """
+    with deaths_explained(cure):
+        pool = spawn_pool(num_workers, initializer, *arguments)
+        try:
+            yield from pool.map(function, items, chunksize=chunksize)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _start(initializer: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> None:

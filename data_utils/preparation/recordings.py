@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_utils.audio import AudioError, check_speech, read_audio
-from data_utils.workers import available_cores, spawn_pool
+from data_utils.workers import available_cores, spawned_map
 
 AUDIO_SUFFIXES = frozenset(
     (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
@@ -74,17 +74,23 @@ def check_recordings(
     Args:
         paths: the files.
         num_workers: processes; None takes every core.
+
+    Raises:
+        InputError: a worker process died.
     """
     names = list(paths)
     workers = num_workers or available_cores()
     if workers == 1 or len(names) <= _SERIAL:
         yield from zip(names, map(check_recording, names), strict=True)
         return
-    with spawn_pool(workers) as pool:
-        try:
-            yield from zip(names, pool.map(check_recording, names, chunksize=32), strict=True)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    checked = spawned_map(
+        check_recording,
+        names,
+        workers,
+        cure="nothing was written; try again with a smaller --num_workers",
+        chunksize=32,
+    )
+    yield from zip(names, checked, strict=True)
 
 
 def check_recording(path: str) -> Recording:

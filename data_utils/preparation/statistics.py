@@ -1,7 +1,6 @@
 """The mean and standard deviation of every feature bin over a whole manifest, by all cores."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from data_utils.features import read_features
 from data_utils.manifest import Manifest
 from data_utils.normalizer import Statistics
 from data_utils.settings import FeatureSettings
-from data_utils.workers import available_cores, spawn_pool
+from data_utils.workers import available_cores, spawned_map
 
 # Sums of floats depend on their order: chunks of a fixed size, merged in the order of the manifest,
 # give the same bytes for any number of workers.
@@ -58,7 +57,7 @@ def measure(
         progress: called with the number of utterances just done.
 
     Raises:
-        InputError: no utterance can be read, or a worker process was ended from outside.
+        InputError: no utterance can be read, or a worker process died.
     """
     chunks = [range(i, min(i + CHUNK, len(manifest))) for i in range(0, len(manifest), CHUNK)]
     total: Statistics | None = None
@@ -92,16 +91,14 @@ def _measured(
         for chunk in chunks:
             yield _measure_chunk(manifest, settings, chunk)
         return
-    pool = spawn_pool(num_workers, _start_worker, manifest, settings)
-    try:
-        yield from pool.map(_measure_in_worker, chunks)
-    except BrokenProcessPool:
-        raise InputError(
-            "a worker process was ended from outside, perhaps for lack of memory; "
-            "try again with a smaller --num_workers"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from spawned_map(
+        _measure_in_worker,
+        chunks,
+        num_workers,
+        cure="nothing was written; try again with a smaller --num_workers",
+        initializer=_start_worker,
+        arguments=(manifest, settings),
+    )
 
 
 def _measure_chunk(manifest: Manifest, settings: FeatureSettings, chunk: range) -> _Part:

@@ -140,7 +140,7 @@ def test_no_more_batches_are_made_than_will_fit(tmp_path: Path) -> None:
 def test_a_dead_worker_is_a_clear_error() -> None:
     with (
         Loader({"a": Numbers()}, num_workers=1) as loader,
-        pytest.raises(InputError, match=r"data worker died.*--num_workers=0"),
+        pytest.raises(InputError, match=r"worker process died.*--num_workers=0"),
     ):
         list(loader.batches("a", [np.array([0]), np.array([99]), np.array([2])]))
 

@@ -1,6 +1,7 @@
 """Who says what, what it sounds like by measure, and that the same settings give the same bytes."""
 
 import dataclasses
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -177,6 +178,17 @@ def test_a_complete_corpus_is_left_alone(corpus, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in corpus.rglob("*.wav")}
     generate_corpus(dataclasses.replace(SMALL, output_dir=str(corpus), num_workers=1))
     assert {path: path.stat().st_mtime_ns for path in corpus.rglob("*.wav")} == before
+
+
+def die(*_):
+    os._exit(1)
+
+
+def test_a_dead_process_is_said_in_one_line_and_leaves_no_annotation(tmp_path, monkeypatch):
+    monkeypatch.setattr(synthesis, "_speak", die)
+    with pytest.raises(InputError, match=r"worker process died.*clips are kept"):
+        generate_corpus(dataclasses.replace(SMALL, output_dir=str(tmp_path)))
+    assert list(contents(tmp_path)) == ["generated.json"]
 
 
 def test_other_settings_in_the_same_folder_are_refused(corpus, tmp_path):

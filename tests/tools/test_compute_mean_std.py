@@ -1,3 +1,4 @@
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from data_utils.errors import InputError
 from data_utils.features import extract
 from data_utils.manifest import Manifest, Utterance, write_manifest
 from data_utils.normalizer import Normalizer
+from data_utils.preparation import statistics
 from data_utils.preparation.statistics import CHUNK, draw, measure
 from data_utils.settings import FeatureSettings
 from tools import compute_mean_std
@@ -148,6 +150,19 @@ def test_several_manifests_count_together(
 ) -> None:
     run("--num_workers=1", "--manifest_path=dataset/manifest.train,dataset/manifest.train")
     assert f"of {2 * NUM_CLIPS} utterances" in capsys.readouterr().out
+
+
+def die(chunk: range) -> None:
+    os._exit(1)
+
+
+def test_a_dead_process_is_said_in_one_line_and_leaves_no_file(
+    corpus: list[np.ndarray], run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "_measure_in_worker", die)
+    with pytest.raises(InputError, match=r"worker process died.*nothing was written"):
+        run("--num_workers=2")
+    assert not Path("dataset/mean_std.npz").exists()
 
 
 def test_progress_reaches_the_end(corpus: list[np.ndarray]) -> None:

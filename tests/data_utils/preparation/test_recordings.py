@@ -1,9 +1,11 @@
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from data_utils.errors import InputError
 from data_utils.preparation import recordings
 from data_utils.preparation.recordings import (
     check_recording,
@@ -73,6 +75,17 @@ def test_processes_find_the_same_as_one(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(recordings, "_SERIAL", 0)
     assert list(check_recordings(paths, 2)) == alone
     assert [path for path, _ in alone] == paths
+
+
+def die(path: str) -> None:
+    os._exit(1)
+
+
+def test_a_dead_process_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "_SERIAL", 0)
+    monkeypatch.setattr(recordings, "check_recording", die)
+    with pytest.raises(InputError, match=r"worker process died.*nothing was written"):
+        list(check_recordings(["a.wav"], 2))
 
 
 def test_only_audio_is_taken_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
