@@ -3,11 +3,14 @@
 Run by `runtime` as a process of its own: `python -m model_utils.engine_proof LAYERS CHANNELS BINS`.
 Real layer shapes, five lengths; outputs in training and evaluation and every gradient in training
 are compared (nobody asks for gradients in evaluation, and the compiled region has none there). Exit
-code 0 says that all agree, anything else, a crash included, that the engine is not to be used.
+code 0 says that all agree, `runtime.DISAGREE` that something differs; after anything else, a crash
+included, the engine is not to be used either.
 """
 
 import sys
 from typing import TYPE_CHECKING
+
+from model_utils.runtime import DISAGREE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,4 +77,4 @@ def _run(
 if __name__ == "__main__":
     problem = compare(*map(int, sys.argv[1:4]))
     print(problem or "the engines agree")
-    sys.exit(1 if problem else 0)
+    sys.exit(DISAGREE if problem else 0)

@@ -7,7 +7,7 @@ Paddle's plain kernels, in one form only: each alone in a compiled region (`netw
 with the flag set before the import. Other forms were found to give wrong gradients, so nothing is
 believed: `engine_proof` compares both engines on the real layers, in a child process, because a
 fault there must not take the run with it. The verdict is kept for this CPU, Paddle version and
-these layers.
+these layers; a proof that came to none, for want of memory or time, is tried again by the next run.
 """
 
 import contextlib
@@ -16,19 +16,30 @@ import io
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import warnings
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from data_utils.errors import InputError
 from data_utils.workers import available_cores
 from model_utils.settings import DeviceSettings, NetworkSettings
 
 PROOF_SECONDS = 300.0
-"""A proof that takes longer counts as failed."""
+"""A proof that takes longer is broken off."""
+
+DISAGREE = 3
+"""Exit code of a proof whose numbers differ; Python's own, of an exception, is 1."""
+
+# Crashes of a computation, which come again; SIGKILL (memory is gone) and SIGTERM may not.
+_CRASHES = {signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
+
+INSTALL = "make, or pip install paddlepaddle==3.3.1; see docs/install.md"
+"""What to do where Paddle is missing."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +71,27 @@ def prepare(
 
     Returns:
         What is in force. A GPU that is wanted and not there is said in one line, and the CPU used.
+
+    Raises:
+        InputError: Paddle is not installed, or cannot be imported.
     """
-    threads = settings.num_threads or available_cores()
+    if util.find_spec("paddle") is None:
+        raise InputError(f"PaddlePaddle is not installed; {INSTALL}")
+    threads = settings.num_threads or default_threads()
     missing = gpu_missing() if settings.use_gpu else ""
     if settings.use_gpu and not missing:
         _set_environment(threads, onednn=False)
         paddle = _import_paddle()
         paddle.device.set_device("gpu")
-        return Device(paddle.device.get_device(), "plain", threads)
+        device = Device(paddle.device.get_device(), "plain", threads)
+        visible = paddle.device.cuda.device_count()
+        if visible > 1:
+            print(
+                f"use_gpu: {visible} GPUs are visible, only the first ({device.name}) is used: "
+                f"several are not trained on yet; CUDA_VISIBLE_DEVICES chooses another",
+                file=sys.stderr,
+            )
+        return device
     if settings.use_gpu:
         print(f"use_gpu: {missing}; going on with the CPU, {threads} threads", file=sys.stderr)
     engine = "plain"
@@ -84,6 +108,17 @@ def prepare(
     paddle = _import_paddle()
     paddle.device.set_device("cpu")
     return Device("cpu", engine, threads)
+
+
+def default_threads() -> int:
+    """All cores up to two, one less beyond.
+
+    The processes that load data compute too. A training step with one of them took, on 4 cores,
+    187 ms with 3 threads and 225 with 4 (260 with 4 and two of them); on 2 cores 255 ms with 2
+    threads and 348 with 1.
+    """
+    cores = available_cores()
+    return cores if cores <= 2 else cores - 1
 
 
 def paddle_version() -> str:
@@ -119,7 +154,9 @@ def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
         return str(json.loads(record.read_text(encoding="utf-8"))["problem"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    problem = _run_proof(layers, threads)
+    problem, lasting = _run_proof(layers, threads)
+    if not lasting:
+        return f"{problem}; the next run tries again"
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
         partial = record.with_suffix(f".{os.getpid()}")
@@ -130,7 +167,8 @@ def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
     return problem
 
 
-def _run_proof(layers: list[int], threads: int) -> str:
+def _run_proof(layers: list[int], threads: int) -> tuple[str, bool]:
+    """What is wrong, empty if nothing is; and whether that would be found again."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "FLAGS_use_mkldnn": "1"}
     command = [sys.executable, "-m", "model_utils.engine_proof", *map(str, layers)]
     try:
@@ -140,15 +178,26 @@ def _run_proof(layers: list[int], threads: int) -> str:
             cwd=Path(__file__).parent.parent,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=PROOF_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"the proof took more than {PROOF_SECONDS:.0f} s"
+        return f"the proof took more than {PROOF_SECONDS:.0f} s", False
+    except OSError as error:
+        return f"the proof could not be started ({error.strerror})", False
     if child.returncode == 0:
-        return ""
-    last = (child.stdout.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-    return f"compiled convolutions failed their proof ({last})"
+        return "", True
+    if child.returncode == DISAGREE:
+        last = (child.stdout.strip().splitlines() or ["no reason given"])[-1]
+        return f"compiled convolutions failed their proof ({last})", True
+    if -child.returncode in _CRASHES:
+        name = signal.Signals(-child.returncode).name
+        return f"compiled convolutions failed their proof ({name})", True
+    if child.returncode < 0:
+        return f"the proof was ended from outside (signal {-child.returncode})", False
+    last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+    return f"the proof could not be made ({last})", False
 
 
 def _proof_source() -> str:
@@ -191,6 +240,10 @@ def _import_paddle() -> Any:
     warnings.filterwarnings("ignore", message=".*ccache.*")
     warnings.filterwarnings("ignore", message="Tensor do not have 'place' interface")
     with contextlib.redirect_stderr(io.StringIO()):  # it warns of more than one thread
-        import paddle
+        try:
+            import paddle
+        except ImportError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"PaddlePaddle cannot be imported ({reason}); {INSTALL}") from None
 
     return paddle

@@ -89,7 +89,7 @@ class DeviceSettings:
         "convolutions on CPU: auto compiles them for oneDNN if proved right here; plain never",
     )
     num_threads: int | None = option(
-        None, "threads of the CPU engine; None: one per core", minimum=1
+        None, "threads of the CPU engine; None: one per core, from three on one less", minimum=1
     )
 
 

@@ -21,9 +21,12 @@ NETWORK = NetworkSettings(conv_channels=2)
 BINS = 9
 
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-WRONG = "import sys; print('output off by 1.0e+00'); sys.exit(1)"
+WRONG = f"import sys; print('output off by 1.0e+00'); sys.exit({runtime.DISAGREE})"
 RIGHT = "print('the engines agree')"
 HANG = "import time; time.sleep(60)"
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+NO_MEMORY = "raise MemoryError('no 3 GiB')"
+NO_PADDLE = "import no_such_library"
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +153,7 @@ def test_the_proof_succeeds_here_with_the_default_network() -> None:
 
 @pytest.mark.parametrize(
     ("program", "reason"),
-    [(RIGHT, ""), (CRASH, "exit code -11"), (WRONG, "output off by 1.0e+00")],
+    [(RIGHT, ""), (CRASH, "SIGSEGV"), (WRONG, "output off by 1.0e+00")],
 )
 def test_the_verdict_is_kept(
     program: str,
@@ -165,12 +168,29 @@ def test_the_verdict_is_kept(
     assert children == [["2", "2", "9"]]
 
 
-def test_a_proof_that_hangs_has_failed(
-    prove_by: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        (HANG, "took more than"),
+        (KILLED, "signal 9"),
+        (NO_MEMORY, "MemoryError: no 3 GiB"),
+        (NO_PADDLE, "No module named 'no_such_library'"),
+    ],
+)
+def test_a_proof_that_came_to_no_verdict_is_tried_again(
+    program: str,
+    reason: str,
+    prove_by: Callable[[str], None],
+    children: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runtime, "PROOF_SECONDS", 0.2)
-    prove_by(HANG)
-    assert "took more than" in verdict()
+    monkeypatch.setattr(runtime, "PROOF_SECONDS", 1.0 if program == HANG else 60.0)
+    prove_by(program)
+    found = verdict()
+    assert reason in found and found.endswith("; the next run tries again") and "\n" not in found
+    prove_by(RIGHT)
+    assert verdict() == verdict() == ""
+    assert len(children) == 2
 
 
 def test_another_network_machine_or_paddle_is_proved_anew(

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +22,13 @@ device = runtime.prepare(DeviceSettings(num_threads=2))
 import paddle
 print(device)
 print(os.environ["OMP_NUM_THREADS"], paddle.get_flags("FLAGS_use_mkldnn"), paddle.get_device())
+"""
+
+PREPARE = """
+from model_utils import runtime
+from model_utils.options import run_command
+from model_utils.settings import DeviceSettings
+run_command(lambda: print(runtime.prepare(DeviceSettings(use_gpu=False, engine="plain"))))
 """
 
 
@@ -84,6 +92,48 @@ def test_what_cannot_be_set_any_more_is_refused() -> None:
     for threads, onednn in ((2, True), (1, False)):
         with pytest.raises(RuntimeError, match="imported before"):
             runtime._set_environment(threads, onednn)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (3, 2), (4, 3), (64, 63)])
+def test_a_core_is_left_to_the_loader_where_there_are_more_than_two(
+    cores: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "available_cores", lambda: cores)
+    monkeypatch.setattr(runtime, "_set_environment", lambda threads, onednn: None)
+    assert runtime.prepare(DeviceSettings(use_gpu=False)).threads == threads
+    assert runtime.prepare(DeviceSettings(use_gpu=False, num_threads=64)).threads == 64
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, ""), (2, "2 GPUs are visible")])
+def test_of_several_gpus_the_one_used_is_named(
+    count: int, said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gpus = SimpleNamespace(
+        set_device=lambda name: None,
+        get_device=lambda: "gpu:0",
+        cuda=SimpleNamespace(device_count=lambda: count),
+    )
+    monkeypatch.setattr(runtime, "gpu_missing", lambda: "")
+    monkeypatch.setattr(runtime, "_set_environment", lambda threads, onednn: None)
+    monkeypatch.setattr(runtime, "_import_paddle", lambda: SimpleNamespace(device=gpus))
+    assert runtime.prepare(DeviceSettings(num_threads=1)).name == "gpu:0"
+    printed, complaints = capfd.readouterr()
+    assert printed == "" and complaints.count("\n") == bool(said)
+    assert said in complaints and ("gpu:0" in complaints) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [("paddle", "PaddlePaddle is not installed"), ("paddle.base", "PaddlePaddle cannot be imp")],
+)
+def test_a_paddle_that_is_missing_or_broken_is_one_line(module: str, said: str) -> None:
+    program = f"import sys; sys.modules[{module!r}] = None; {PREPARE}"
+    child = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (child.returncode, child.stdout) == (2, ""), child.stderr
+    [line] = child.stderr.splitlines()
+    assert line.startswith(f"error: {said}") and "docs/install.md" in line
 
 
 def test_cores_and_version() -> None:
