@@ -6,8 +6,10 @@ of workers yields the same ones.
 """
 
 import collections
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Protocol
 
@@ -15,10 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_utils.dataset import Batch
-from data_utils.workers import available_cores, deaths_explained, spawn_pool
+from data_utils.errors import InputError
+from data_utils.workers import available_cores, spawn_pool
 
 AHEAD_PER_WORKER = 3
 """Batches that each worker may have ready: enough to smooth long ones over, little memory."""
+
+MAX_DEATHS = 3
+"""Deaths in a row, with no batch in between, after which there is no use in new workers."""
 
 
 class BatchSource(Protocol):
@@ -49,35 +55,64 @@ class Loader:
     def __init__(self, sources: Mapping[str, BatchSource], num_workers: int | None = None) -> None:
         self.num_workers = default_workers() if num_workers is None else num_workers
         self._sources = dict(sources)
-        self._pool: ProcessPoolExecutor | None = None
-        if self.num_workers:
-            self._pool = spawn_pool(self.num_workers, _start_worker, self._sources)
+        self._pool = self._new_pool() if self.num_workers else None
 
     def batches(
         self, name: str, plan: Sequence[NDArray[np.int64]], epoch: int = 0
     ) -> Iterator[Batch]:
         """The batches of `plan`, lists of utterances of dataset `name`, in order.
 
+        A worker that dies is replaced, and what was not handed out yet is computed again.
+
         Raises:
-            InputError: a worker process died.
+            InputError: workers died `MAX_DEATHS` times with no batch in between.
         """
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
             for indices in plan:
                 yield self._sources[name].batch(indices, epoch)
             return
         waiting: collections.deque[Future[Batch]] = collections.deque()
-        rest = iter(plan)
+        done = deaths = 0
         try:
-            with deaths_explained("--num_workers=0 loads without them"):
-                for indices in rest:
-                    waiting.append(self._pool.submit(_load, name, indices, epoch))
-                    if len(waiting) > AHEAD_PER_WORKER * self.num_workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
+            while done < len(plan):
+                ahead = plan[done + len(waiting) : done + 1 + AHEAD_PER_WORKER * self.num_workers]
+                try:
+                    for indices in ahead:
+                        waiting.append(pool.submit(_load, name, indices, epoch))
+                    batch = waiting.popleft().result()
+                except BrokenProcessPool:
+                    deaths += 1
+                    waiting.clear()
+                    pool = self._replaced(pool, deaths)
+                    continue
+                done, deaths = done + 1, 0
+                yield batch
         finally:
             for future in waiting:
                 future.cancel()
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return spawn_pool(self.num_workers, _start_worker, self._sources)
+
+    def _replaced(self, broken: ProcessPoolExecutor, deaths: int) -> ProcessPoolExecutor:
+        """A pool of new workers in the place of one that a death made useless."""
+        if self._pool is broken:
+            broken.shutdown()
+            self._pool = self._new_pool()
+            if deaths < MAX_DEATHS:
+                print(
+                    "warning: a data worker died (killed, or out of memory); new ones are started",
+                    file=sys.stderr,
+                )
+        # Else the batches of another dataset, which shared the pool, replaced it already.
+        if deaths == MAX_DEATHS:
+            raise InputError(
+                f"data workers died {MAX_DEATHS} times in a row (killed, or out of memory); "
+                f"--num_workers=1 takes less memory, --num_workers=0 loads without workers"
+            )
+        assert self._pool is not None, "only a loader with workers can lose one"
+        return self._pool
 
     def close(self) -> None:
         """Stop the workers, as soon as the batches they are at are done."""

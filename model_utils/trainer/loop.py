@@ -5,7 +5,7 @@ It knows steps, checkpoints, schedules and logs; what is trained, and on what, a
 
 import dataclasses
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class Trainer:
         self.device = device
         self.options = dict(options)
         self.progress = Progress()
+        self._last_saved: Path | None = None
         self.optimizer = optimisation.build_optimizer(settings, task.network)
 
     def resume(self, saved: Checkpoint) -> None:
@@ -72,6 +73,7 @@ class Trainer:
             InputError: it is of another network or optimizer, or does not know its place.
         """
         checkpoint.set_weights(self.task.network, saved)
+        self._last_saved = saved.path
         if saved.optimizer is not None:
             optimisation.restore_optimizer(
                 self.optimizer, self.task.network, saved.optimizer, str(saved.path)
@@ -97,7 +99,13 @@ class Trainer:
         )
 
     def train(self) -> None:
-        """Train until epoch `num_epoch` is done."""
+        """Train until epoch `num_epoch` is done.
+
+        Raises:
+            InputError: the task cannot go on, or a checkpoint cannot be written. The message names
+                the checkpoint from which to go on, saved for that where batches were done since
+                the last one.
+        """
         num_batches = self.task.num_batches()
         self.log = RunLog(Path(self.run.log_dir), self.run.num_epoch, num_batches)
         try:
@@ -111,6 +119,10 @@ class Trainer:
                 if self.progress.best is not None and self.progress.best["epoch"] == epoch:
                     checkpoint.amend(saved, progress=dataclasses.asdict(self.progress))
                     self._save(BEST, epoch)
+        except InputError as error:
+            if self._last_saved is None:
+                raise
+            raise InputError(f"{error}; go on with --resume_model={self._last_saved}") from None
         finally:
             self.log.close()
 
@@ -120,8 +132,7 @@ class Trainer:
         lost: list[str] = []
         trained = False
         recent: list[float] = []
-        batches = self.task.train_batches(epoch, start=self.progress.batch)
-        for number, batch in enumerate(batches, start=self.progress.batch):
+        for number, batch in self._batches(epoch, num_batches):
             rate = self.learning_rate(epoch, number)
             for problem in self.task.problems(batch):
                 self.log.warn_once(f"left out: {problem}")
@@ -144,6 +155,19 @@ class Trainer:
                 f"epoch {epoch}: nothing was learned, all {len(lost)} items had to be left out; "
                 f"the first: {lost[0]}"
             )
+
+    def _batches(self, epoch: int, num_batches: int) -> Iterator[tuple[int, Any]]:
+        """The epoch's batches that are not done, with their numbers.
+
+        What was trained is saved when no more of them come.
+        """
+        start = self.progress.batch
+        try:
+            yield from enumerate(self.task.train_batches(epoch, start), start)
+        except InputError:
+            if start < self.progress.batch < num_batches:
+                self._save(f"{epoch}_batch_{self.progress.batch}", epoch)
+            raise
 
     def _step(self, batch: Any, rate: float) -> float:
         """One update; returns the mean loss of the items, NaN where there was none."""
@@ -213,4 +237,8 @@ class Trainer:
         }
         state = optimisation.optimizer_state(self.optimizer, self.task.network)
         folder = Path(self.run.output_model_dir)
-        return checkpoint.save(folder, name, checkpoint.weights_of(self.task.network), state, info)
+        weights = checkpoint.weights_of(self.task.network)
+        saved = checkpoint.save(folder, name, weights, state, info)
+        if name != BEST:
+            self._last_saved = saved
+        return saved

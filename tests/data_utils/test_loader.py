@@ -16,7 +16,7 @@ from data_utils.augmentation.specaug import SpecAugment
 from data_utils.augmentation.speed import Speed
 from data_utils.dataset import Batch, Example, SpeechDataset, collate
 from data_utils.errors import InputError
-from data_utils.loader import AHEAD_PER_WORKER, Loader, default_workers
+from data_utils.loader import AHEAD_PER_WORKER, MAX_DEATHS, Loader, default_workers
 from data_utils.manifest import Manifest
 from data_utils.normalizer import Normalizer
 from data_utils.sampling import epoch_batches
@@ -56,6 +56,9 @@ class Numbers:
         if first == 98:
             raise InputError("manifest:98: changed")
         if first == 99:
+            os._exit(1)
+        if first == 97 and self.folder is not None and not (self.folder / "97").exists():
+            (self.folder / "97").touch()
             os._exit(1)
         if self.folder is not None:
             (self.folder / str(first)).touch()
@@ -137,12 +140,42 @@ def test_no_more_batches_are_made_than_will_fit(tmp_path: Path) -> None:
         assert len(list(batches)) == 49
 
 
-def test_a_dead_worker_is_a_clear_error() -> None:
-    with (
-        Loader({"a": Numbers()}, num_workers=1) as loader,
-        pytest.raises(InputError, match=r"worker process died.*--num_workers=0"),
-    ):
-        list(loader.batches("a", [np.array([0]), np.array([99]), np.array([2])]))
+def test_a_worker_that_dies_is_replaced_and_the_batches_are_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = [np.array([i]) for i in (0, 2, 97, 3, 4, 5, 6, 7)]
+    with Loader({"a": Numbers(folder=tmp_path), "b": Numbers(500)}, num_workers=2) as loader:
+        others = loader.batches("b", plan(20))
+        assert numbers(iter([next(others)])) == [500]
+        assert numbers(loader.batches("a", order, epoch=1)) == [1000 + int(i[0]) for i in order]
+        assert (tmp_path / "97").exists()
+        # What was asked for before the death goes on too.
+        assert numbers(others) == [500 + i for i in range(1, 20)]
+    complaints = capsys.readouterr().err
+    assert complaints.count("\n") == 1 and "warning: a data worker died" in complaints
+
+
+def test_a_worker_killed_between_two_epochs_is_replaced() -> None:
+    before = set(multiprocessing.active_children())
+    with Loader({"a": Numbers()}, num_workers=1) as loader:
+        assert numbers(loader.batches("a", plan(2))) == [0, 1]
+        [worker] = set(multiprocessing.active_children()) - before
+        worker.kill()
+        worker.join()
+        assert numbers(loader.batches("a", plan(2), epoch=1)) == [1000, 1001]
+
+
+def test_workers_that_die_again_and_again_are_a_clear_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    order = [np.array([0]), np.array([99]), np.array([2])]
+    with Loader({"a": Numbers()}, num_workers=1) as loader:
+        batches = loader.batches("a", order)
+        assert numbers(iter([next(batches)])) == [0], "what came before is not lost"
+        with pytest.raises(InputError, match=rf"died {MAX_DEATHS} times.*--num_workers=0"):
+            next(batches)
+        assert capsys.readouterr().err.count("warning: a data worker died") == MAX_DEATHS - 1
+        assert numbers(loader.batches("a", plan(2))) == [0, 1], "it is usable still"
 
 
 def test_default_number_of_workers() -> None:

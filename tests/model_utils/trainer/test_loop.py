@@ -14,6 +14,7 @@ import paddle
 import pytest
 from paddle import Tensor, nn
 
+from data_utils.errors import InputError
 from model_utils.runtime import Device
 from model_utils.settings import OptimisationSettings, RunSettings
 from model_utils.trainer import checkpoint, optimisation
@@ -43,6 +44,7 @@ class Regression:
         self.scores: dict[str, list[float]] = {}
         self.poisoned: set[int] = set()
         self.empty: set[int] = set()
+        self.missing: set[int] = set()
         self.asked: list[tuple[int, int]] = []
         self.modes: list[bool] = []
 
@@ -56,6 +58,8 @@ class Regression:
             x = rng.normal(0, 1, (6, 3)).astype("float32")
             y = (x @ np.array([[1], [-2], [3]])).astype("float32")
             place = (epoch - 1) * BATCHES + number
+            if place in self.missing:
+                raise InputError(f"no batch {place}")
             if place in self.poisoned:
                 y[2] = np.nan
             if place in self.empty:
@@ -412,3 +416,33 @@ def test_an_epoch_is_kept_when_scoring_it_fails(tmp_path: Path) -> None:
     train(tmp_path / "cut", Regression(()), resume=tmp_path / "cut" / "param" / "1")
     whole, cut = (checkpoint.load(tmp_path / n / "param" / "3").weights for n in ("whole", "cut"))
     assert all((whole[name] == cut[name]).all() for name in whole)
+
+
+def test_what_was_trained_is_saved_when_no_more_batches_come(
+    finished: Path, tmp_path: Path
+) -> None:
+    task = Regression()
+    task.missing = {BATCHES + 3}
+    with pytest.raises(InputError) as error:
+        train(tmp_path, task, save_interval=1000)
+    saved = tmp_path / "param" / "2_batch_3.pdparams"
+    assert str(error.value) == f"no batch {BATCHES + 3}; go on with --resume_model={saved}"
+    train(tmp_path, resume=saved, save_interval=1000)
+    assert same(*(checkpoint.load(folder / "param" / "3") for folder in (finished, tmp_path)))
+
+
+def test_where_nothing_new_was_trained_the_last_checkpoint_is_named(tmp_path: Path) -> None:
+    task = Regression(())
+    task.missing = {BATCHES}
+    with pytest.raises(InputError) as error:
+        train(tmp_path, task, save_interval=1000)
+    last = tmp_path / "param" / "1.pdparams"
+    assert str(error.value) == f"no batch {BATCHES}; go on with --resume_model={last}"
+    with pytest.raises(InputError) as error:
+        train(tmp_path, task, resume=last)
+    assert str(error.value) == f"no batch {BATCHES}; go on with --resume_model={last}"
+    assert [path.name for path in sorted((tmp_path / "param").glob("*.json"))] == ["1.json"]
+    task.missing = {0}
+    with pytest.raises(InputError) as error:
+        train(tmp_path / "new", task)
+    assert str(error.value) == "no batch 0" and not (tmp_path / "new" / "param").exists()
