@@ -3,23 +3,29 @@
     {"audio_filepath": "dataset/audio/a.wav", "duration": 3.52, "text": "近几年"}
 
 `speaker` is optional, and so are `start` and `end` (seconds), which make the utterance a part of a
-longer file; `duration` is then that of the part. A manifest of millions of lines is not held in
-memory: `Manifest` keeps 20 bytes a line and reads a line again when it is asked for.
+longer file; `duration` is then that of the part. The text of a manifest is kept as it was when it
+was opened, so that a new one in its place changes nothing under a training. That of one larger than
+`KEPT_BYTES` (millions of lines) is not held in memory: `Manifest` then keeps 20 bytes a line, reads
+a line again when it is asked for, and notices if the file has changed.
 """
 
+import io
 import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
+
+KEPT_BYTES = 64 << 20
+"""A manifest file of up to so many bytes is held in memory, by each process that reads it."""
 
 _REMEDY = "make it with: python tools/create_manifest.py"
 _BOM = b"\xef\xbb\xbf"
@@ -45,9 +51,9 @@ class Utterance:
 
 
 class Manifest(Sequence[Utterance]):
-    """The utterances of one or several manifest files, read line by line on demand.
+    """The utterances of one or several manifest files; a line is parsed when it is asked for.
 
-    It can be pickled: a worker process gets the index and reads the lines itself.
+    It can be pickled: a worker process gets the index and the text, or of a large file its path.
     """
 
     def __init__(
@@ -231,22 +237,25 @@ class _File:
     path: str
     size: int
     modified: int
+    content: bytes | None
+    """None of a file larger than `KEPT_BYTES`."""
 
     @classmethod
     def found(cls, path: str) -> "_File":
         try:
             with Path(path).open("rb") as stream:
                 state = os.fstat(stream.fileno())
+                content = stream.read() if state.st_size <= KEPT_BYTES else None
         except FileNotFoundError:
             raise InputError(f"{path}: file not found; {_REMEDY}") from None
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        return cls(path, state.st_size, state.st_mtime_ns)
+        return cls(path, state.st_size, state.st_mtime_ns, content)
 
     def lines(self) -> Iterator[tuple[int, int, bytes]]:
         """The number, offset in bytes and content of every line that is not blank."""
         offset = 0
-        with Path(self.path).open("rb") as stream:
+        with self._open() as stream:
             for number, line in enumerate(stream, start=1):
                 skipped = len(_BOM) if number == 1 and line.startswith(_BOM) else 0
                 if line[skipped:].strip():
@@ -254,17 +263,27 @@ class _File:
                 offset += len(line)
 
     def line_at(self, offset: int) -> bytes:
+        if self.content is not None:
+            end = self.content.find(b"\n", offset)
+            return self.content[offset : end if end >= 0 else None]
         # Opened anew each time: no position to share between threads and forked processes, and
         # the time is small beside reading the recording.
+        with self._open() as stream:
+            stream.seek(offset)
+            return stream.readline()
+
+    def _open(self) -> BinaryIO:
+        if self.content is not None:
+            return io.BytesIO(self.content)
         try:
-            with Path(self.path).open("rb") as stream:
-                state = os.fstat(stream.fileno())
-                if (state.st_size, state.st_mtime_ns) == (self.size, self.modified):
-                    stream.seek(offset)
-                    return stream.readline()
+            stream = Path(self.path).open("rb")
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read any more ({error.strerror})") from None
-        raise InputError(f"{self.path}: changed since it was opened; start the command again")
+        state = os.fstat(stream.fileno())
+        if (state.st_size, state.st_mtime_ns) != (self.size, self.modified):
+            stream.close()
+            raise InputError(f"{self.path}: changed since it was opened; start the command again")
+        return stream
 
 
 def _index(file: _File, number: int) -> "NDArray[np.void]":

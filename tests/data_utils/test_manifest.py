@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_utils import manifest as manifest_module
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest, Utterance, write_manifest, write_manifests
 
@@ -105,6 +106,13 @@ def test_selection_slices_and_pickling(tmp_path: Path) -> None:
         manifest[10]
 
 
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Manifests of the test count as too large for the memory."""
+    monkeypatch.setattr(manifest_module, "KEPT_BYTES", 0)
+
+
+@pytest.mark.usefixtures("large")
 def test_memory_is_bounded_by_the_number_of_lines(tmp_path: Path) -> None:
     path = lines(tmp_path / "m", *(record("a" * 1000) for _ in range(1000)))
     assert len(pickle.dumps(Manifest.open([path]))) < 1000 * 21
@@ -145,9 +153,26 @@ def test_missing_and_empty_manifests_tell_the_remedy(tmp_path: Path) -> None:
             Manifest.open([tmp_path / name])
 
 
-def test_a_manifest_that_changes_under_training_is_noticed(tmp_path: Path) -> None:
+def test_a_new_manifest_in_its_place_does_not_disturb(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    path.write_bytes(
+        b"\xef\xbb\xbf" + "\r\n\n".join(map(json.dumps, [record("a"), record("b")])).encode()
+    )
+    manifest = Manifest.open([path])
+    before = list(manifest)
+    assert [utterance.audio for utterance in before] == ["a", "b"]
+    write_manifest(path, [Utterance("longer", 2, "x")])
+    assert list(manifest) == before
+    path.unlink()
+    late = pickle.loads(pickle.dumps(manifest))  # a worker that starts now
+    assert list(late) == before and late.where(1) == f"{path}:3"
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_manifest_that_changes_under_training_is_noticed(tmp_path: Path) -> None:
     path = lines(tmp_path / "m", record("a"), record("b"))
     manifest = Manifest.open([path])
+    assert [u.audio for u in pickle.loads(pickle.dumps(manifest))] == ["a", "b"]
     lines(tmp_path / "m", record("longer"), record("b"))
     with pytest.raises(InputError, match="changed since it was opened"):
         manifest[1]
