@@ -1,5 +1,6 @@
 """Recordings to text with a trained model: python infer.py --help lists the options."""
 
+import codecs
 import dataclasses
 import json
 import sys
@@ -27,6 +28,7 @@ def main() -> int:
     from inference.loading import load_predictor
 
     predictor = load_predictor(options)
+    utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"  # else JSON's own escapes
     failures = 0
     for path in settings.audio_path:
         try:
@@ -37,7 +39,7 @@ def main() -> int:
             continue
         if settings.json:
             answer = {"audio": path, **dataclasses.asdict(result)}
-            print(json.dumps(answer, ensure_ascii=False), flush=True)
+            print(json.dumps(answer, ensure_ascii=not utf8), flush=True)
         else:
             name = f"{path}: " if len(settings.audio_path) > 1 else ""
             print(

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data_utils.audio import SAMPLE_RATE, Audio, check_speech, read_speech, resample
+from data_utils.audio import SAMPLE_RATE, Audio, AudioError, check_speech, resample
 from data_utils.errors import InputError
-from data_utils.features import extract
+from data_utils.features import extract, read_features
+from data_utils.settings import FeatureSettings
 from decoders.greedy import greedy_decode
 from inference.engines import paddle_engine
 from model_utils.recogniser import Recogniser
@@ -38,7 +39,7 @@ class Predictor:
         recogniser: what the checkpoint lacks, where it is weights alone.
 
     Raises:
-        InputError: the checkpoint cannot be used.
+        InputError: the checkpoint cannot be used, or is weights alone and no recogniser is given.
     """
 
     def __init__(
@@ -48,7 +49,15 @@ class Predictor:
         recogniser: Recogniser | None = None,
     ) -> None:
         saved = model if isinstance(model, Checkpoint) else checkpoint.load(model)
-        self.recogniser = recogniser or Recogniser.of(saved.info or {}, str(saved.path))
+        if recogniser is None:
+            if saved.info is None:
+                raise InputError(
+                    f"{saved.path}: weights alone, without {saved.path.stem}.json beside it; give "
+                    f"the rest as the argument recogniser, on a command line as --vocab_path, "
+                    f"--mean_std_path and the sizes it was trained with"
+                )
+            recogniser = Recogniser.of(saved.info, str(saved.path))
+        self.recogniser = recogniser
         self.log_probs = paddle_engine(saved, self.recogniser, device or DeviceSettings())
 
     def transcribe(
@@ -64,20 +73,24 @@ class Predictor:
             AudioError: not a recording, or silent, or shorter than a frame.
         """
         started = time.perf_counter()
-        samples = _samples(source, rate)
-        features = self.recogniser.normalizer(extract(samples, self.recogniser.features))
+        features = self.recogniser.normalizer(_features(source, rate, self.recogniser.features))
         log_probs, lengths = self.log_probs(features[np.newaxis], np.array([len(features)]))
         decoded = greedy_decode(log_probs[0, : lengths[0]])
         text = self.recogniser.vocabulary.decode(decoded.ids)
         return Transcript(text, decoded.confidence, time.perf_counter() - started)
 
 
-def _samples(source: str | Path | bytes | ArrayLike, rate: int) -> NDArray[np.float32]:
+def _features(
+    source: str | Path | bytes | ArrayLike, rate: int, settings: FeatureSettings
+) -> NDArray[np.float32]:
     if isinstance(source, str | Path | bytes):
-        return read_speech(source).samples
+        return read_features(source, settings)
     samples = np.asarray(source, dtype=np.float32)
     if samples.ndim != 1:
         raise InputError(f"samples of one channel [n] expected, found {list(samples.shape)}")
     audio = Audio(resample(samples, rate, SAMPLE_RATE), SAMPLE_RATE)
     check_speech(audio, "samples")
-    return audio.samples
+    try:
+        return extract(audio.samples, settings)
+    except AudioError as error:
+        raise AudioError(f"samples: {error}") from None
