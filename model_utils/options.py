@@ -8,6 +8,8 @@ the flag on the command line, else from `--config FILE`, else from the default.
 import argparse
 import contextlib
 import dataclasses
+import io
+import os
 import sys
 import types
 import typing
@@ -140,24 +142,29 @@ def parse(
 
 
 def run_command(main: Callable[[], int | None]) -> NoReturn:
-    """Run a command's `main`; a user's mistake is one line on stderr and exit code 2."""
+    """Run a command's `main`; a user's mistake is one line on stderr and exit code 2.
+
+    Interrupted it leaves with 130, as shells count it, and silently with 141 where the reader of
+    its output (head, less) has left. What the terminal cannot write is shown as escapes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        status = main() or 0
-        sys.stdout.flush()
-    except InputError as error:
-        sys.exit(_complain(error))
+        try:
+            status = main() or 0
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            status = 2
+        finally:
+            sys.stdout.flush()  # here, not after us, a reader that has left is noticed
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output (head, less) has left
-        sys.stderr.close()
-        sys.exit(0)
+        status = 128 + 2  # SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
+        status = 128 + 13  # SIGPIPE
     sys.exit(status)
-
-
-def _complain(error: InputError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return 2
 
 
 def _flag_names(settings: Sequence[type]) -> set[str]:
@@ -312,7 +319,7 @@ def _add_flag(parser: _Parser, field: "dataclasses.Field[Any]", kind: Any) -> No
     if typing.get_origin(inner) is Literal:
         extra["metavar"] = "|".join(typing.get_args(inner))
     elif typing.get_origin(inner) is list:
-        extra.update(nargs="+", metavar="FILE")
+        extra.update(nargs="+", action="extend", metavar="FILE")
     elif typing.get_origin(inner) is tuple:
         extra["metavar"] = "A,B,..."
     elif inner is bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import soundfile
 from workspace import HOME, Ran, Workspace
 
 from data_utils.workers import available_cores
@@ -418,10 +419,29 @@ def test_one_bad_recording_does_not_cost_the_others(copied: Workspace) -> None:
     lines = (copied / "dataset" / "manifest.test").read_text(encoding="utf-8").splitlines()
     first, last = (json.loads(line)["audio_filepath"] for line in (lines[0], lines[-1]))
     (copied / "text.wav").write_text("这不是录音。")
-    files = (first, "text.wav", "missing.wav", last)
+    soundfile.write(copied / "short.wav", 0.1 * np.ones(100), 16000)
+    soundfile.write(copied / "silent.wav", np.zeros(16000), 16000)
+    files = (first, "text.wav", "missing.wav", "short.wav", "silent.wav", last)
     ran = copied.run("infer.py", MODEL, CPU, "--json", "--audio_path", *files, code=2)
     assert [json.loads(line)["audio"] for line in ran.out] == [first, last]
     assert ran.err == [
         "error: text.wav: not audio that libsndfile can read",
         "error: missing.wav: file not found",
+        "error: short.wav: too short: 0.006 s, one frame takes 0.020 s",
+        "error: silent.wav: silent (-inf dBFS, speech lies above -80)",
     ]
+
+
+def test_json_lines_stay_json_where_the_terminal_knows_no_chinese(
+    copied: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = (copied / "dataset" / "manifest.test").read_text(encoding="utf-8").splitlines()[0]
+    first = json.loads(line)["audio_filepath"]
+    names = ["café.wav", "你好😀.wav"]
+    for name in names:
+        shutil.copy(copied / first, copied / name)
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    # Given twice the option takes both.
+    ran = copied.run("infer.py", MODEL, CPU, "--json", *(f"--audio_path={name}" for name in names))
+    assert all(line.isascii() for line in ran.out)
+    assert [json.loads(line)["audio"] for line in ran.out] == names

@@ -171,6 +171,7 @@ def test_values_of_a_file_have_the_same_types(config: WriteConfig) -> None:
 def test_tuples_by_commas_and_lists_by_spaces() -> None:
     assert things("--parts=a,b c,d").parts == ("a", "b c", "d")
     assert things("--files", "a", "b,c", "d e", "--loud").files == ["a", "b,c", "d e"]
+    assert things("--files", "a", "--loud", "--files=b", "--files", "c", "d").files == list("abcd")
 
 
 @pytest.mark.parametrize(
@@ -381,6 +382,55 @@ def test_a_commands_own_exit_code_is_kept() -> None:
         with pytest.raises(SystemExit) as left:
             run_command(lambda status=status: status)
         assert left.value.code == code
+
+
+SAYS = """
+import sys
+from data_utils.errors import InputError
+from model_utils.options import run_command
+def main():
+    print("你好" * 3000)
+    raise InputError("再见")
+run_command(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "out", "err"),
+    [
+        ("ascii", rb"\u4f60\u597d", rb"\u518d\u89c1"),
+        ("latin-1:strict", rb"\u4f60\u597d", rb"\u518d\u89c1"),
+        ("utf-8", "你好".encode(), "再见".encode()),
+    ],
+)
+def test_a_character_that_a_stream_cannot_write_shows_its_number(
+    encoding: str, out: bytes, err: bytes
+) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", SAYS],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert (said.returncode, said.stdout.strip()) == (2, out * 3000)
+    assert said.stderr.strip() == b"error: " + err
+
+
+def test_a_reader_that_has_left_is_no_success_and_no_fault() -> None:
+    for program in (SAYS, SAYS.replace("3000", "3"), SAYS.replace("raise", "#")):
+        reader, writer = os.pipe()
+        os.close(reader)
+        said = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        os.close(writer)
+        assert said.returncode == 141
+        assert said.stderr in (b"", "error: 再见\n".encode())
 
 
 # Nothing heavy at import
