@@ -2,6 +2,7 @@ import io
 import math
 import os
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,20 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+import data_utils.audio
 from data_utils.audio import (
     MAX_GAIN_DB,
     SAMPLE_RATE,
     SILENCE_DB,
     Audio,
     AudioError,
-    audio_duration,
     check_speech,
     level_db,
     normalize_loudness,
     read_audio,
     read_speech,
     resample,
+    speech_duration,
 )
 
 
@@ -61,7 +63,7 @@ def test_every_format_gives_the_samples_that_were_written(
     assert audio.samples.dtype == np.float32 and audio.samples.shape == samples.shape
     middle = slice(1000, -1000)  # lossy codecs start and end softly
     assert np.abs(audio.samples - samples)[middle].max() <= tolerance
-    assert audio_duration(path) == pytest.approx(1.0)
+    assert speech_duration(path) == pytest.approx(1.0)
     assert np.array_equal(read_audio(path.read_bytes()).samples, audio.samples)
     with path.open("rb") as stream:
         assert np.array_equal(read_audio(stream).samples, audio.samples)
@@ -115,7 +117,7 @@ def test_a_part_may_end_a_little_late_but_not_outside(tmp_path: Path) -> None:
 
 
 def test_names_beyond_ascii(tmp_path: Path) -> None:
-    assert audio_duration(write(tmp_path / "录音 🎤.wav", tone(SAMPLE_RATE))) == 1.0
+    assert speech_duration(write(tmp_path / "录音 🎤.wav", tone(SAMPLE_RATE))) == 1.0
 
 
 def cut(path: Path, share: float) -> None:
@@ -139,7 +141,7 @@ def test_uncompressed_files_cut_short_say_how_much_is_left(
 ) -> None:
     path = write(tmp_path / name, tone(SAMPLE_RATE, seconds=5), **format)
     cut(path, 0.6)
-    for read in (audio_duration, read_audio):
+    for read in (speech_duration, read_audio):
         with pytest.raises(AudioError, match=rf"{name}: truncated: (2\.99|3\.00) s of 5\.00 s$"):
             read(path)
     with pytest.raises(AudioError, match="truncated"):
@@ -195,7 +197,7 @@ def test_a_wav_written_to_a_pipe_has_no_length_and_is_accepted(tmp_path: Path, s
 def test_what_is_no_audio_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(content)
-    for read in (audio_duration, read_audio):
+    for read in (speech_duration, read_audio):
         with pytest.raises(AudioError) as caught:
             read(path)
         assert str(caught.value) == f"{path}: {reason}"
@@ -206,7 +208,7 @@ def test_what_is_no_audio_is_named(tmp_path: Path, content: bytes, reason: str) 
 def test_a_header_alone_holds_no_samples(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", np.zeros(0, "f4"))
     with pytest.raises(AudioError, match=r"a.wav: no samples"):
-        audio_duration(path)
+        speech_duration(path)
     write(path, tone(SAMPLE_RATE))
     path.write_bytes(path.read_bytes()[:44])
     with pytest.raises(AudioError, match=r"a.wav: truncated: no samples"):
@@ -251,6 +253,54 @@ def test_silence_is_refused_as_speech_only(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="silent"):
         read_speech(write(path, flicker))
     assert read_speech(write(path, tone(SAMPLE_RATE, level=0.001))).duration == 1.0
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+@pytest.mark.parametrize("frames", [1000, 12000, SAMPLE_RATE])  # the last: one block, to its end
+def test_block_by_block_gives_what_the_whole_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, frames: int
+) -> None:
+    monkeypatch.setattr(data_utils.audio, "_BLOCK", frames)
+    stereo = np.random.default_rng(0).normal(0, 0.1, (SAMPLE_RATE, 2)).astype("f4")
+    path = write(tmp_path / name, stereo)
+    assert speech_duration(path) == read_speech(path).duration == 1.0
+    stereo[:-100] = 0  # the sound is in the last block, and too little
+    with pytest.raises(AudioError, match=r"a\.\w+: silent"):
+        speech_duration(write(path, 1e-3 * stereo))
+
+
+@pytest.mark.parametrize(("name", "format"), [("a.flac", {}), ("a.mp3", {}), ("a.caf", {})])
+def test_a_file_cut_short_is_found_in_any_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, format: dict[str, str]
+) -> None:
+    monkeypatch.setattr(data_utils.audio, "_BLOCK", 7000)
+    path = write(tmp_path / name, np.random.default_rng(0).normal(0, 0.1, 5 * SAMPLE_RATE))
+    cut(path, 0.6)
+    with pytest.raises(AudioError, match=rf"{name}: truncated"):
+        speech_duration(path)
+
+
+def test_what_is_not_finite_is_found_in_any_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_utils.audio, "_BLOCK", 7000)
+    samples = tone(SAMPLE_RATE)
+    samples[9000] = math.nan
+    with pytest.raises(AudioError, match=r"a.wav: not finite"):
+        speech_duration(write(tmp_path / "a.wav", samples, subtype="FLOAT"))
+
+
+def test_memory_does_not_grow_with_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_utils.audio, "_BLOCK", 1 << 16)
+    path = write(tmp_path / "a.wav", np.tile(tone(8000), 20 * 60), 8000)
+    tracemalloc.start()
+    try:
+        assert speech_duration(path) == 20 * 60
+        assert tracemalloc.get_traced_memory()[1] < 2e6  # the whole takes 38 MB
+    finally:
+        tracemalloc.stop()
 
 
 def test_levels_in_closed_form() -> None:

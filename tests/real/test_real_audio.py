@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_utils.audio import SAMPLE_RATE, audio_duration, read_audio
+from data_utils.audio import SAMPLE_RATE, read_audio, speech_duration
 
 pytestmark = pytest.mark.real
 
@@ -27,7 +27,7 @@ def test_every_recording_decodes_whole(speech_data: Path, folder: str, every: in
     for path in islice(recordings(speech_data / folder), 0, None, every):
         expected = soundfile.info(path)
         seconds = expected.frames / expected.samplerate
-        assert audio_duration(path) == pytest.approx(seconds, abs=1e-9), path
+        assert speech_duration(path) == pytest.approx(seconds, abs=1e-9), path
         audio = read_audio(path, rate=None)
         assert (len(audio.samples), audio.rate) == (expected.frames, expected.samplerate), path
         heard = read_audio(path)
