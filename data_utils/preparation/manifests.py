@@ -19,6 +19,8 @@ from data_utils.text import describe_characters, normalize_text
 
 _GIVEN = ("train", "dev", "test")
 _NOISE = "noise"
+_SOUNDS = (_NOISE, "impulse")
+"""Manifests from which augmentation draws sounds: never a set of annotated speech."""
 _SHOWN = 20
 
 Row = tuple[Line, Utterance]
@@ -41,7 +43,8 @@ def create_manifests(settings: ManifestSettings) -> Preparation:
     """Read the annotations, check every recording, write the manifests and print a report.
 
     Raises:
-        InputError: there is no annotation, or nothing in it can be used.
+        InputError: there is no annotation, a file of it has a name that is taken, or nothing in it
+            can be used.
     """
     prefix = manifest_prefix(settings.manifest_prefix)
     skipped = Path(f"{prefix}skipped.txt")
@@ -74,11 +77,11 @@ def prepare_splits(settings: ManifestSettings) -> Preparation:
     """Everything but the writing.
 
     Raises:
-        InputError: there is no annotation.
+        InputError: there is no annotation, or a file of it has a name that is taken.
     """
-    annotations = [
-        read_annotation(path) for path in annotation_files(Path(settings.annotation_path))
-    ]
+    files = annotation_files(Path(settings.annotation_path))
+    _check_names(files)
+    annotations = [read_annotation(path) for path in files]
     notes = [f"{a.path.as_posix()}: {a.encoding}" for a in annotations if a.encoding != "UTF-8"]
     problems = [problem for annotation in annotations for problem in annotation.problems]
 
@@ -89,15 +92,10 @@ def prepare_splits(settings: ManifestSettings) -> Preparation:
     recordings = _checked([path for _, path in located] + noises, settings.num_workers)
     rows = _usable(located, recordings, problems)
 
-    divided = _divided([annotation.path for annotation in annotations], rows, settings, notes)
+    divided = _divided(files, rows, settings, notes)
     splits = {split: _without_repeats(its_rows, problems) for split, its_rows in divided.items()}
     _note_leaks(splits, notes)
     if noises:
-        if _NOISE in splits:
-            raise InputError(
-                f"{settings.annotation_path}: an annotation file named noise would take the place "
-                f"of the manifest of {settings.noise_path}; give it another name"
-            )
         problems += [Problem("", n, recordings[n].reason) for n in noises if recordings[n].reason]
         splits[_NOISE] = [
             Utterance(name, recordings[name].duration, "")
@@ -175,7 +173,7 @@ def _divided(
     files: Sequence[Path], rows: Sequence[Row], settings: ManifestSettings, notes: list[str]
 ) -> dict[str, list[Row]]:
     """Rows by split: as the files say, or divided where they do not."""
-    given = {_split_named(path) for path in files}.intersection(_GIVEN)
+    given = _given(files)
     held_out = {"test": settings.test_share}
     if not given:
         notes.append(f"no train, dev or test file: all divided {_groups(rows)}")
@@ -194,6 +192,20 @@ def _divided(
     if "train" not in given:
         notes.append("no train file: other names never become training data; rename one to train")
     return splits
+
+
+def _check_names(files: Sequence[Path]) -> None:
+    for path in files:
+        split = _split_named(path)
+        if _given(files) and split.lower() in _SOUNDS:
+            raise InputError(
+                f"{path.as_posix()}: augmentation would take its manifest.{split} for {split} "
+                "recordings; give the file another name"
+            )
+
+
+def _given(files: Iterable[Path]) -> set[str]:
+    return {_split_named(path) for path in files}.intersection(_GIVEN)
 
 
 def _split_named(path: Path) -> str:

@@ -168,11 +168,19 @@ def test_noises_come_from_their_folder() -> None:
         ("dataset/audio/noise/sub/n.wav", "")
     ]
     assert [problem.audio for problem in prepared.problems] == ["dataset/audio/noise/silent.wav"]
-    annotate("noise.txt", {record("b.wav"): "你"})
-    with pytest.raises(InputError, match="another name"):
-        create_manifests(ManifestSettings())
-    create_manifests(ManifestSettings(noise_path=None))
-    assert names("noise") == {"b"}
+
+
+@pytest.mark.parametrize("name", ["noise.txt", "Noise.csv", "impulse.txt"])
+def test_speech_never_becomes_a_manifest_of_sounds(name: str) -> None:
+    annotate("train.txt", {record("a.wav"): "你"})
+    annotate(name, {record("b.wav"): "好"})
+    with pytest.raises(InputError, match=rf"annotation/{name}: .*another name"):
+        create_manifests(ManifestSettings(noise_path=None))
+    assert not list(Path("dataset").glob("manifest.*"))
+    # Without given splits no file makes a manifest of its own.
+    Path("dataset/annotation/train.txt").rename("dataset/annotation/mine.txt")
+    create_manifests(ManifestSettings(noise_path=None, test_share=0, dev_share=0))
+    assert names("train") == {"a", "b"}
 
 
 def test_the_same_recording_in_train_and_test_is_pointed_out() -> None:
