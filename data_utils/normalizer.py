@@ -101,6 +101,17 @@ class Normalizer:
         """`features` `[frames, bins]` with each bin at mean 0 and deviation 1, float32."""
         return (features.astype(np.float32, copy=False) - self._shift) * self._scale
 
+    def difference(self, other: "Normalizer") -> str:
+        """What tells `other` from these statistics; empty if they are the same but for rounding."""
+        if self.num_bins != other.num_bins:
+            return f"{other.num_bins} bins in place of {self.num_bins}"
+        for name in ("mean", "std"):
+            own, its = getattr(self, name), getattr(other, name)
+            if not np.allclose(its, own, rtol=1e-4, atol=1e-4):
+                worst = int(np.abs(its - own).argmax())
+                return f"{name} of bin {worst} is {its[worst]:.6g} in place of {own[worst]:.6g}"
+        return ""
+
     def save(self, path: str | Path) -> None:
         """Write a `.npz` of `mean` and `std`, `[bins, 1]`, and the `settings` as JSON text.
 

@@ -1,7 +1,5 @@
 """From the options of eval.py and infer.py to a predictor."""
 
-import numpy as np
-
 from data_utils.errors import InputError
 from data_utils.normalizer import Normalizer
 from data_utils.text import Vocabulary
@@ -40,8 +38,9 @@ def _check(recogniser: Recogniser, model: ModelSettings) -> None:
             )
     if model.mean_std_path is not None:
         given = Normalizer.load(model.mean_std_path, recogniser.features)
-        if not np.allclose(given.mean, recogniser.normalizer.mean, rtol=1e-4, atol=1e-4):
+        difference = recogniser.normalizer.difference(given)
+        if difference:
             raise InputError(
-                f"{model.mean_std_path}: not the statistics of {model.resume_model}; "
+                f"{model.mean_std_path}: not the statistics of {model.resume_model}: {difference}; "
                 f"leave --mean_std_path out"
             )

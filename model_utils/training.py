@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from data_utils.atomic import check_place
 from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.cache import RecordingCache
@@ -116,11 +114,11 @@ def _compare_vocabulary(path: str, carried: Vocabulary, model: Path) -> None:
 
 
 def _compare_statistics(path: str, carried: Normalizer, model: Path) -> None:
-    found = Normalizer.load(path, None)
-    if found.mean.shape != carried.mean.shape or not np.allclose(found.mean, carried.mean):
+    difference = carried.difference(Normalizer.load(path))
+    if difference:
         print(
-            f"note: {path} differs from the statistics that {model} was trained with; "
-            f"the model's own are used",
+            f"note: {path} differs from the statistics that {model} was trained with: "
+            f"{difference}; the model's own are used",
             file=sys.stderr,
         )
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
+from model_utils.trainer.runlog import METRICS
 
 LOSS, RATE = "Train loss", "Learning rate"
-METRICS = "metrics.jsonl"
-"""The file of a run's folder that holds its numbers, a JSON object a line."""
 
 Curve = list[tuple[float, float]]
 """(step or epoch, value), in order of time."""
@@ -18,8 +17,10 @@ Curve = list[tuple[float, float]]
 def read_curves(log_dir: Path) -> dict[str, Curve]:
     """The curves of all runs below `log_dir`, one after the other: a resumed run goes on.
 
+    A run may be under way: a last line without its end is not there yet.
+
     Raises:
-        InputError: there is no run there.
+        InputError: there is no run there, or a line is none of a run's.
     """
     files = sorted(log_dir.glob(f"*/{METRICS}"))
     if not files:
@@ -27,10 +28,11 @@ def read_curves(log_dir: Path) -> dict[str, Curve]:
     curves: dict[str, dict[float, float]] = defaultdict(dict)
     for file in files:
         begun: set[str] = set()
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        *lines, _ = file.read_text(encoding="utf-8", errors="replace").split("\n")
+        for number, line in enumerate(lines, start=1):
             try:
                 row = json.loads(line)
-                tag, step, value = row["tag"], row["step"], row["value"]
+                tag, step, value = str(row["tag"]), float(row["step"]), float(row["value"])
             except (ValueError, KeyError, TypeError):
                 raise InputError(f"{file}:{number}: not a line of a run's metrics") from None
             if tag not in begun:  # a run begun again from an earlier step replaces what came after

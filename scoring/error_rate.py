@@ -44,12 +44,17 @@ class ErrorCounts:
             self.reference_length + other.reference_length,
         )
 
+    @property
+    def detail(self) -> str:
+        """`errors 20 / 640: sub 12, del 5, ins 3`."""
+        return (
+            f"errors {self.errors} / {self.reference_length}: "
+            f"sub {self.substitutions}, del {self.deletions}, ins {self.insertions}"
+        )
+
     def format(self, name: str) -> str:
         """One line: `cer: 0.03125 (errors 20 / 640: sub 12, del 5, ins 3)`."""
-        return (
-            f"{name}: {self.rate:.5f} (errors {self.errors} / {self.reference_length}: "
-            f"sub {self.substitutions}, del {self.deletions}, ins {self.insertions})"
-        )
+        return f"{name}: {self.rate:.5f} ({self.detail})"
 
 
 def character_errors(reference: str, hypothesis: str) -> ErrorCounts:

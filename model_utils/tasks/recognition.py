@@ -49,7 +49,6 @@ class Recognition:
     utterance: int
     reference: str
     hypothesis: str
-    confidence: float
     counts: ErrorCounts
 
 
@@ -88,7 +87,6 @@ def recognise(
                 batch.utterances[row],
                 reference,
                 hypothesis,
-                decoded.confidence,
                 count_errors(reference, hypothesis),
             )
 
@@ -178,7 +176,7 @@ class RecognitionTask:
             counts += result.counts
         # Where nothing can be read, 0 errors are no merit.
         rate = counts.rate if counts.reference_length else float("nan")
-        return Score("cer", rate, counts.format("cer").partition("(")[2].rstrip(")"))
+        return Score("cer", rate, counts.detail)
 
     def _tell_once(self, problem: str) -> None:
         if problem not in self._told:

@@ -122,10 +122,15 @@ def other_vocabulary(work: Workspace) -> None:
     (work / "other.txt").write_text("\n".join([*lines[:-1], "您\t3"]) + "\n", encoding="utf-8")
 
 
-def other_statistics(work: Workspace) -> None:
-    with np.load(work / "dataset" / "mean_std.npz") as content:
-        arrays = dict(content)
-    np.savez(work / "other.npz", **(arrays | {"mean": arrays["mean"] + 1}))
+def other_statistics(name: str) -> Callable[[Workspace], None]:
+    """Statistics that differ in mean or std."""
+
+    def arrange(work: Workspace) -> None:
+        with np.load(work / "dataset" / "mean_std.npz") as content:
+            arrays = dict(content)
+        np.savez(work / "other.npz", **(arrays | {name: arrays[name] + 1}))
+
+    return arrange
 
 
 WEIGHTS = "models/param/2.pdparams"
@@ -313,9 +318,14 @@ MISTAKES: dict[str, Mistake] = {
     "the vocabulary of another model": Mistake(
         (*EVAL, "--vocab_path=other.txt"), ("other.txt", "您"), other_vocabulary
     ),
-    "the statistics of another model": Mistake(
-        (*EVAL, "--mean_std_path=other.npz"), ("other.npz", "2.pdparams"), other_statistics
-    ),
+    **{
+        f"the {name} of another model": Mistake(
+            (*EVAL, "--mean_std_path=other.npz"),
+            ("other.npz", "2.pdparams", f"{name} of bin"),
+            other_statistics(name),
+        )
+        for name in ("mean", "std")
+    },
     "sizes of another model": Mistake(
         (*TRAIN, MODEL, "--rnn_layer_size=32"), ("--rnn_layer_size=32", "2.pdparams", "16")
     ),

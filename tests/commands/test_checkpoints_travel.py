@@ -125,6 +125,10 @@ def test_fine_tuning_merges_manifests_and_goes_on(copied: Workspace) -> None:
     (copied / "dataset" / "manifest.new").write_text("\n".join(renamed) + "\n", encoding="utf-8")
     both = "dataset/manifest.train,dataset/manifest.new"
     copied.run("tools/build_vocab.py", f"--manifest_paths={both}")
+    statistics = copied / "dataset" / "mean_std.npz"
+    with np.load(statistics) as content:
+        arrays = dict(content)
+    np.savez(statistics, **(arrays | {"std": 2 * arrays["std"]}))
     ran = copied.train(
         f"--resume_model={LAST}",
         "--num_epoch=3",
@@ -137,6 +141,8 @@ def test_fine_tuning_merges_manifests_and_goes_on(copied: Workspace) -> None:
     [changed] = [line for line in ran.out if line.startswith("changed since then: train_manifest")]
     assert "manifest.new" in changed
     [warned] = [line for line in ran.err if "zh_vocab.txt differs" in line]
+    [noted] = [line for line in ran.err if "mean_std.npz differs" in line]
+    assert "std of bin" in noted and "the model's own are used" in noted
     assert "1 new (您)" in warned and "the model's own is used" in warned
     trained = [line for line in ran.out if line.startswith("Train ")]
     assert len(trained) == 4 and all("epoch: [3/3], batch: [" in line for line in trained)

@@ -48,6 +48,22 @@ def test_no_precision_is_lost_far_from_zero() -> None:
     assert np.allclose(merged.std, np.std(frames, axis=0), rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("mean", "std", "said"),
+    [
+        ([1.0, 2.0], [3.0, 4.0], ""),
+        ([1.00001, 2.0], [3.0, 4.00001], ""),  # older packages keep float32
+        ([1.0, 2.5], [3.0, 4.0], "mean of bin 1 is 2.5 in place of 2"),
+        ([1.0, 2.0], [3.5, 4.0], "std of bin 0 is 3.5 in place of 3"),
+        ([1.0], [3.0], "1 bins in place of 2"),
+    ],
+)
+def test_what_two_statistics_differ_in_is_named(
+    mean: list[float], std: list[float], said: str
+) -> None:
+    assert Normalizer([1.0, 2.0], [3.0, 4.0]).difference(Normalizer(mean, std)) == said
+
+
 def test_applying_brings_mean_0_and_deviation_1() -> None:
     frames = np.random.default_rng(0).normal([-15, 3], [2, 5], (500, 2)).astype("f4")
     statistics = Statistics.of(frames)

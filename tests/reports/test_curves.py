@@ -34,7 +34,20 @@ def test_a_run_from_an_earlier_step_replaces_what_came_after(tmp_path: Path) -> 
     }
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"tag": "Train loss"}'])
+def test_a_line_that_is_being_written_is_not_there_yet(tmp_path: Path) -> None:
+    file = log(tmp_path / "1", ("Train loss", 1, 5.0), ("Train loss", 2, 4.0)) / "metrics.jsonl"
+    whole = file.read_bytes()
+    for end in range(whole.index(b"\n") + 1, len(whole)):
+        file.write_bytes(whole[:end])
+        assert read_curves(tmp_path) == {"Train loss": [(1, 5.0)]}
+    file.write_bytes(b"")
+    assert read_curves(tmp_path) == {}
+    draw_curves({}, tmp_path / "curves.png")
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"tag": "Train loss"}', '{"tag": "a", "step": "b", "value": 1}', ""]
+)
 def test_a_line_that_is_none_is_named(tmp_path: Path, line: str) -> None:
     log(tmp_path / "1", ("Train loss", 1, 1.0))
     with (tmp_path / "1" / "metrics.jsonl").open("a") as stream:
