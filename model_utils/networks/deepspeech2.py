@@ -28,16 +28,7 @@ class DeepSpeech2(nn.Layer):
         self.conv = ConvolutionStack(
             num_bins, settings.conv_channels, settings.num_conv_layers, compile_convolutions
         )
-        self.rnn = RecurrentStack(
-            self.conv.output_width,
-            settings.rnn_layer_size,
-            settings.num_rnn_layers,
-            settings.rnn_type,
-            settings.rnn_direction == "bidirectional",
-            settings.lookahead,
-            settings.rnn_norm,
-            settings.dropout,
-        )
+        self.rnn = RecurrentStack(self.conv.output_width, settings)
         self.output = nn.Linear(self.rnn.output_width, num_classes)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import paddle
 from paddle import Tensor, nn
 
 from model_utils.networks.conv import ValidBatchNorm, frame_mask
+from model_utils.settings import NetworkSettings
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.SimpleRNN}
 
@@ -59,41 +60,29 @@ class RecurrentStack(nn.Layer):
 
     Args:
         input_width: values of a frame that comes in.
-        units: units of each layer and direction.
-        num_layers: how many.
-        cell: "gru", "lstm" or "rnn" (tanh).
-        bidirectional: read both ways and concatenate; otherwise forward alone.
-        lookahead: future frames mixed in behind a forward stack, 0 for none.
-        norm: "layer" or "batch".
-        dropout: share of values dropped.
+        settings: sizes, cells, direction, normalisation and dropout.
     """
 
-    def __init__(
-        self,
-        input_width: int,
-        units: int,
-        num_layers: int,
-        cell: str,
-        bidirectional: bool,
-        lookahead: int,
-        norm: str,
-        dropout: float,
-    ) -> None:
+    def __init__(self, input_width: int, settings: NetworkSettings) -> None:
         super().__init__()
-        norm_class = MaskedLayerNorm if norm == "layer" else SequenceBatchNorm
+        norm_class = MaskedLayerNorm if settings.rnn_norm == "layer" else SequenceBatchNorm
+        bidirectional = settings.rnn_direction == "bidirectional"
+        cell, units = CELLS[settings.rnn_type], settings.rnn_layer_size
         self.output_width = units * (2 if bidirectional else 1)
         self.norms = nn.LayerList()
         self.layers = nn.LayerList()
-        for layer in range(num_layers):
+        for layer in range(settings.num_rnn_layers):
             width = self.output_width if layer else input_width
             self.norms.append(norm_class(width))
             direction = "bidirect" if bidirectional else "forward"
-            self.layers.append(CELLS[cell](width, units, direction=direction))
+            self.layers.append(cell(width, units, direction=direction))
         self.lookahead = (
-            Lookahead(self.output_width, lookahead) if lookahead and not bidirectional else None
+            Lookahead(self.output_width, settings.lookahead)
+            if settings.lookahead and not bidirectional
+            else None
         )
         self.output_norm = norm_class(self.output_width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x [batch, frames, input_width], lengths [batch] -> [batch, frames, output_width]."""

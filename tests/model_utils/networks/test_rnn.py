@@ -13,6 +13,7 @@ from model_utils.networks.rnn import (
     RecurrentStack,
     SequenceBatchNorm,
 )
+from model_utils.settings import NetworkSettings
 
 WIDTH, UNITS = 5, 3
 LENGTHS = np.array([9, 1, 6])
@@ -22,9 +23,16 @@ COMBINATIONS = list(itertools.product(CELLS, ["bidirectional", "forward"], ["lay
 
 
 def build(cell: str, direction: str, norm: str, dropout: float = 0.0) -> RecurrentStack:
-    return RecurrentStack(
-        WIDTH, UNITS, 2, cell, direction == "bidirectional", lookahead=2, norm=norm, dropout=dropout
+    settings = NetworkSettings(
+        num_rnn_layers=2,
+        rnn_layer_size=UNITS,
+        rnn_type=cell,
+        rnn_direction=direction,
+        lookahead=2,
+        rnn_norm=norm,
+        dropout=dropout,
     )
+    return RecurrentStack(WIDTH, settings)
 
 
 def inputs(padding: float) -> np.ndarray:
