@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +24,7 @@ from data_utils import sentences
 from data_utils.atomic import write_atomically
 from data_utils.audio import SAMPLE_RATE, Samples, level_db, read_audio, resample
 from data_utils.errors import InputError
+from data_utils.preparation.annotation import annotations_in
 from data_utils.settings import GenerationSettings
 from data_utils.workers import available_cores, deaths_explained, spawn_pool
 
@@ -94,14 +95,13 @@ def generate_corpus(settings: GenerationSettings) -> list[Clip]:
     engine = _engine_version()
     clips = plan(settings)
     output = Path(settings.output_dir).resolve()
-    _claim(output, settings, engine)
+    annotation = _annotation(clips, output)
+    _claim(output, settings, engine, annotation)
     _speak_all(clips, output, settings)
     _write_noises(clips, output, settings.seed)
-    for split in SPLITS:
-        lines = [f"{c.path}\t{c.text}\t{c.speaker}\n" for c in clips if c.split == split]
-        if lines:
-            with write_atomically(output / "annotation" / f"{split}.txt") as [path]:
-                path.write_text("".join(lines), encoding="utf-8", newline="\n")
+    with write_atomically(*annotation) as temporaries:
+        for path, content in zip(temporaries, annotation.values(), strict=True):
+            path.write_bytes(content)
     return clips
 
 
@@ -162,7 +162,37 @@ def _cycle(items: Sequence[str], count: int) -> Iterator[str]:
     return (items[i % len(items)] for i in range(count))
 
 
-def _claim(output: Path, settings: GenerationSettings, engine: str) -> None:
+def _annotation(clips: Sequence[Clip], output: Path) -> dict[Path, bytes]:
+    """The content of each annotation file."""
+    lines = defaultdict(list)
+    for clip in clips:
+        lines[clip.split].append(f"{clip.path}\t{clip.text}\t{clip.speaker}\n")
+    return {
+        output / "annotation" / f"{split}.txt": "".join(lines[split]).encode()
+        for split in SPLITS
+        if lines[split]
+    }
+
+
+def _check_unmixed(annotation: Mapping[Path, bytes], output: Path) -> None:
+    """Refuse a folder where the user's own annotation would be overwritten or pushed aside.
+
+    What is put beside a finished corpus is another matter: then nothing more is written.
+    """
+    present = {path: path.read_bytes() for path in annotations_in(output / "annotation")}
+    if annotation.items() <= present.items():
+        return
+    for path, content in present.items():
+        if annotation.get(path) != content:
+            raise InputError(
+                f"{path}: not of the corpus to be generated, and would be overwritten or left out "
+                "of training; choose another --output_dir, or move it away"
+            )
+
+
+def _claim(
+    output: Path, settings: GenerationSettings, engine: str, annotation: Mapping[Path, bytes]
+) -> None:
     """Mark `output` as the place of this corpus, unless it is that of another."""
     described = {"recipe": RECIPE, "engine": engine} | asdict(settings)
     del described["output_dir"], described["num_workers"]
@@ -172,16 +202,10 @@ def _claim(output: Path, settings: GenerationSettings, engine: str) -> None:
     record = output / "generated.json"
     if record.exists():
         _compare(record, described)
-        return
-    for split in SPLITS:
-        annotation = output / "annotation" / f"{split}.txt"
-        if annotation.exists():
-            raise InputError(
-                f"{annotation}: exists, and no {record.name} says that it was generated; "
-                "choose another --output_dir, or move it away"
-            )
-    with write_atomically(record) as [path]:
-        path.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    _check_unmixed(annotation, output)
+    if not record.exists():
+        with write_atomically(record) as [path]:
+            path.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
 
 def _compare(record: Path, described: dict[str, Any]) -> None:

@@ -67,16 +67,21 @@ def annotation_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise InputError(f"{path}: folder not found; put files of path<TAB>text lines there")
-    files = sorted(
+    files = annotations_in(path)
+    if not files:
+        raise InputError(f"{path}: no file in it; put files of path<TAB>text lines there")
+    return files
+
+
+def annotations_in(folder: Path) -> list[Path]:
+    """The annotation files of a folder, as `annotation_files`; none where there is no folder."""
+    return sorted(
         file
-        for file in path.iterdir()
+        for file in (folder.iterdir() if folder.is_dir() else ())
         if file.is_file()
         and not file.name.startswith((".", "README"))
         and file.suffix.lower() not in AUDIO_SUFFIXES
     )
-    if not files:
-        raise InputError(f"{path}: no file in it; put files of path<TAB>text lines there")
-    return files
 
 
 def read_annotation(path: Path) -> Annotation:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -203,13 +204,26 @@ def test_other_settings_in_the_same_folder_are_refused(corpus, tmp_path):
     assert contents(corpus) == before
 
 
-def test_a_users_own_annotation_is_never_overwritten(tmp_path):
-    own = tmp_path / "annotation" / "train.txt"
+@pytest.mark.parametrize("name", ["train.txt", "mine.txt", "mine"])
+def test_a_users_own_annotation_is_neither_overwritten_nor_pushed_aside(tmp_path, name):
+    own = tmp_path / "annotation" / name
     own.parent.mkdir()
     own.write_text("a.wav\t你好\n", encoding="utf-8")
-    with pytest.raises(InputError, match="choose another --output_dir"):
+    with pytest.raises(InputError, match=f"{name}: .*choose another --output_dir"):
         generate_corpus(dataclasses.replace(SMALL, output_dir=str(tmp_path)))
-    assert list(contents(tmp_path)) == [str(Path("annotation", "train.txt"))]
+    assert list(contents(tmp_path)) == [str(Path("annotation", name))]
+
+
+def test_an_interrupted_run_does_not_overwrite_what_was_put_there_since(corpus, tmp_path):
+    shutil.copytree(corpus, tmp_path, dirs_exist_ok=True)
+    wanted = dataclasses.replace(SMALL, output_dir=str(tmp_path))
+    train = tmp_path / "annotation" / "train.txt"
+    (tmp_path / "annotation" / "more.txt").write_text("a.wav\t你好\n", encoding="utf-8")
+    generate_corpus(wanted)  # a set of the user's beside a finished corpus
+    train.write_text("a.wav\t你好\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"(more|train).txt: not of the corpus"):
+        generate_corpus(wanted)
+    assert train.read_text(encoding="utf-8") == "a.wav\t你好\n"
 
 
 def test_without_the_engine_the_install_line_is_given(tmp_path, monkeypatch):
