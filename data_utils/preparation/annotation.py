@@ -94,15 +94,18 @@ def read_annotation(path: Path) -> Annotation:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if b"\0" in content and not content.startswith(_UTF16):
-        return Annotation(path, "binary", [], [Problem(path.as_posix(), "", "not a text file")])
     encoding, decoded = decode_lines(content)
+    damaged = sum(text is None or "\0" in text for text in decoded)
+    if b"\0" in content and 2 * damaged > len(decoded):
+        return Annotation(path, "binary", [], [Problem(path.as_posix(), "", "not a text file")])
     lines: list[Line] = []
     problems: list[Problem] = []
     for number, text in enumerate(decoded, start=1):
         reason = ""
         if text is None:
             reason = f"not {encoding} as the rest; save the file as UTF-8"
+        elif "\0" in text:
+            reason = "a NUL character in it; write the line again"
         elif text.strip():
             try:
                 lines.append(_parse(text, path, number))

@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,31 @@ def test_a_binary_file_is_one_problem(tmp_path: Path) -> None:
     assert [str(p) for p in read_annotation(tmp_path / "Thumbs.db").problems] == [
         f"{(tmp_path / 'Thumbs.db').as_posix()}: not a text file"
     ]
+
+
+@pytest.mark.parametrize("written", ["utf-8", "gbk", "utf-16"])
+def test_a_nul_character_costs_its_line_only(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "train.txt"
+    path.write_bytes("a.wav\t你好\nb.wav\t再\0见\nc.wav\t你\n".encode(written))
+    annotation = read_annotation(path)
+    assert [line.audio for line in annotation.lines] == ["a.wav", "c.wav"]
+    assert [str(problem) for problem in annotation.problems] == [
+        f"{path.as_posix()}:2: a NUL character in it; write the line again"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["random", "wav", "utf-16 without mark"])
+def test_binary_files_of_any_kind_are_one_problem(tmp_path: Path, kind: str) -> None:
+    content = {
+        "random": random.Random(0).randbytes(100_000),  # as a compressed file
+        "wav": b"".join((100 * i % 3000).to_bytes(2, "little") for i in range(10_000)),
+        "utf-16 without mark": "a.wav\t你好\n".encode("utf-16-le") * 100,
+    }
+    path = tmp_path / "train.txt"
+    path.write_bytes(content[kind])
+    annotation = read_annotation(path)
+    assert not annotation.lines
+    assert [problem.reason for problem in annotation.problems] == ["not a text file"]
 
 
 def test_recordings_and_hidden_files_are_no_annotations(tmp_path: Path) -> None:
