@@ -34,8 +34,13 @@ def draw(manifest: Manifest, num_samples: int | None) -> Manifest:
     """`num_samples` utterances of the manifest, in its order, the same ones every time.
 
     None, a negative number or more than there are means all.
+
+    Raises:
+        InputError: `num_samples` is 0, of which there is no mean.
     """
-    if num_samples is None or not 0 <= num_samples < len(manifest):
+    if num_samples == 0:
+        raise InputError("--num_samples: must be at least 1 (-1 or None: all), found 0")
+    if num_samples is None or not 0 < num_samples < len(manifest):
         return manifest
     rng = np.random.default_rng(_SAMPLING_SEED)
     return manifest.select(np.sort(rng.choice(len(manifest), num_samples, replace=False)))

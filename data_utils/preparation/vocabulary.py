@@ -45,7 +45,8 @@ def build_vocabulary(settings: VocabularySettings) -> Vocabulary:
     """Count the manifests' characters, write the vocabulary, print what it lacks of each split.
 
     Raises:
-        InputError: a manifest is missing, empty or broken, or none holds a character.
+        InputError: a manifest is missing, empty or broken, or none holds a character; or another
+            split beside them is broken, which is said when the vocabulary is written.
     """
     counted = [count_characters(path) for path in settings.manifest_paths]
     total: Counter[str] = Counter()
@@ -57,10 +58,17 @@ def build_vocabulary(settings: VocabularySettings) -> Vocabulary:
             "give --manifest_paths the manifest of the training data"
         )
     vocabulary = Vocabulary.build(total, count_threshold=settings.count_threshold)
-    others = [count_characters(path) for path in _siblings(settings.manifest_paths)]
     vocabulary.save(settings.vocab_path)
-    print(report(vocabulary, [*counted, *others]))
+    broken = []
+    for path in _siblings(settings.manifest_paths):
+        try:
+            counted.append(count_characters(path))
+        except InputError as error:
+            broken.append(str(error))
+    print(report(vocabulary, counted))
     print(f"written: {settings.vocab_path}, {len(vocabulary)} tokens")
+    if broken:
+        raise InputError(f"{'; '.join(broken)} (the vocabulary is written all the same)")
     return vocabulary
 
 

@@ -80,6 +80,18 @@ def test_mistakes_are_named() -> None:
     assert not Path("dataset/zh_vocab.txt").exists()
 
 
+def test_a_broken_split_beside_is_named_and_the_vocabulary_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    manifest("train", "你好")
+    Path("dataset/manifest.dev").write_text("{\n", encoding="utf-8")
+    manifest("test", "你们")
+    with pytest.raises(InputError, match=r"manifest.dev:1: not valid JSON.* is written all the"):
+        build_vocabulary(VocabularySettings())
+    assert Vocabulary.load("dataset/zh_vocab.txt").tokens[2:] == ("你", "好")
+    assert "manifest.test: 1 of 2 characters out of vocabulary" in capsys.readouterr().out
+
+
 def test_the_command_and_its_exit_code() -> None:
     run = [sys.executable, str(TOOL)]
     failed = subprocess.run(run, capture_output=True, text=True, check=False)

@@ -129,6 +129,11 @@ def test_samples_are_drawn_the_same_way_each_time(corpus: list[np.ndarray]) -> N
         assert len(draw(manifest, everything)) == NUM_CLIPS
 
 
+def test_no_sample_at_all_is_refused(corpus: list[np.ndarray], run: Callable[..., None]) -> None:
+    with pytest.raises(InputError, match=r"--num_samples: must be at least 1 .*found 0"):
+        run("--num_samples=0")
+
+
 def test_options_reach_what_they_name(corpus: list[np.ndarray], run: Callable[..., None]) -> None:
     run(
         "--num_workers=1",
