@@ -17,6 +17,7 @@ from data_utils.errors import InputError
 from data_utils.manifest import Manifest
 from data_utils.settings import option
 from model_utils.options import parse, run_command
+from model_utils.trainer import checkpoint
 
 HOME = Path(__file__).resolve().parent.parent
 CONFIG = HOME / "conf" / "quickstart.json5"
@@ -45,19 +46,16 @@ def main() -> None:
     """Generate or take a corpus, prepare, train, evaluate, transcribe, resume, draw, sum up."""
     settings = parse("quickstart.py", [QuickstartSettings], description=__doc__)[QuickstartSettings]
     started = time.monotonic()
-    folder = Path(settings.output_dir) / (
-        Path(settings.data).name if settings.data else "generated"
-    )
+    corpus = Path(settings.data).resolve() if settings.data else Path("corpus")
+    if settings.data and not (corpus / "annotation").is_dir():
+        raise InputError(f"{settings.data}: no annotation/ in it; give a folder laid out so")
+    folder = Path(settings.output_dir) / (corpus.name if settings.data else "generated")
     check_place(folder / "curves.png")
     folder.mkdir(parents=True, exist_ok=True)
     run = _Runner(folder)
 
-    corpus = Path(settings.data).resolve() if settings.data else Path("corpus")
-    if settings.data is None:
+    if not settings.data:
         run("tools/generate_corpus.py", f"--output_dir={corpus}", f"--seed={settings.seed}")
-    elif not (corpus / "annotation").is_dir():
-        raise InputError(f"{settings.data}: no annotation/ in it; give a folder laid out so")
-
     run(
         "tools/create_manifest.py",
         f"--annotation_path={corpus / 'annotation'}",
@@ -75,24 +73,28 @@ def main() -> None:
         training += ["--dev_manifest=None", "--test_manifest=./dataset/manifest.test"]
     epochs = settings.num_epoch or (EPOCHS_RECORDED if settings.data else EPOCHS_GENERATED)
     run(*training, f"--num_epoch={epochs}")
-    best = "--resume_model=models/param/best.pdparams"
-    score = run("eval.py", best, keep_last_line=True)
+    best = Path("models/param/best.pdparams")
+    score = run("eval.py", f"--resume_model={best}", keep_last_line=True)
     test = Manifest.open(folder / "dataset" / "manifest.test")
     step = max(1, len(test) // CLIPS)
     clips = [str(test[i * step].audio) for i in range(min(CLIPS, len(test)))]
-    run("infer.py", best, "--audio_path", *clips)
+    run("infer.py", f"--resume_model={best}", "--audio_path", *clips)
+    # In a folder of its own: where it is the best so far, it must not replace the one just scored.
     run(
         *training,
         f"--resume_model=models/param/{epochs}.pdparams",
         f"--num_epoch={epochs + 1}",
+        "--output_model_dir=models/resumed",
     )
     run("tools/plot_curves.py", "--log_dir=log", "--output_path=curves.png")
 
     seconds = time.monotonic() - started
     print(f"\ntest {score}")
     print(f"took {seconds:.0f} s, {_cpu_seconds():.0f} CPU seconds on {os.cpu_count()} cores")
+    info = checkpoint.read_info(folder / best) or {}
     for what, where in (
-        ("model", "models/param/best.pdparams"),
+        (f"model, of epoch {info.get('epoch')}", best),
+        (f"resumed, epoch {epochs + 1}", f"models/resumed/{epochs + 1}.pdparams"),
         ("references and hypotheses", "results/eval.txt"),
         ("curves", "curves.png"),
         ("manifests, vocabulary, statistics", "dataset"),

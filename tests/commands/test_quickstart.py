@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib.image
 import pytest
-from workspace import Ran, Workspace
+from workspace import Ran, Workspace, digest
 
 QUICK = "quickstart/corpus"
 
@@ -32,7 +32,9 @@ def quickstart(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Quicks
     for split, count in counts.items():
         lines = (corpus / "annotation" / f"{split}.txt").read_text(encoding="utf-8").splitlines()
         (annotation / f"{split}.txt").write_text("\n".join(lines[:count]), encoding="utf-8")
-    return Quickstart(work, work.run("tools/quickstart.py", "--data=corpus", "--num_epoch=1"))
+    # As a user in that folder, who names it by two dots.
+    ran = work.run("tools/quickstart.py", "--data=corpus/annotation/..", "--num_epoch=1")
+    return Quickstart(work, ran)
 
 
 def test_it_shows_the_commands_that_a_user_would_type(quickstart: Quickstart) -> None:
@@ -50,11 +52,12 @@ def test_everything_it_names_is_there(quickstart: Quickstart) -> None:
         rf"^(?:.*): (?:source \S+; visualdl --logdir=)?({QUICK}/\S+)$", "\n".join(summary), re.M
     )
     assert {path.removeprefix(f"{QUICK}/") for path in named} == {
-        *("models/param/best.pdparams", "results/eval.txt", "curves.png", "dataset", "log")
+        *("models/param/best.pdparams", "models/resumed/2.pdparams"),
+        *("results/eval.txt", "curves.png", "dataset", "log"),
     }
     assert all((quickstart.work / path).exists() for path in named)
     models = {path.name for path in (quickstart / "models/param").glob("*.pdparams")}
-    assert models == {"1.pdparams", "2.pdparams", "best.pdparams"}  # 2: resumed
+    assert models == {"1.pdparams", "best.pdparams"}
     assert len(list((quickstart / "log").iterdir())) == 2
 
 
@@ -69,6 +72,14 @@ def test_it_ends_with_the_test_error_rate(quickstart: Quickstart) -> None:
     assert len(heard) == 3
 
 
+def test_the_model_it_names_is_the_one_that_was_scored(quickstart: Quickstart) -> None:
+    # Whether the resumed epoch is better or not: it has a folder of its own.
+    assert f"model, of epoch 1: {QUICK}/models/param/best.pdparams" in quickstart.ran.out
+    assert digest(quickstart / "models/param/best.pdparams") == digest(
+        quickstart / "models/param/1.pdparams"
+    )
+
+
 def test_the_curves_are_a_picture(quickstart: Quickstart) -> None:
     picture = matplotlib.image.imread(quickstart / "curves.png")
     assert picture.shape[:2] == (340, 1200) and picture.std() > 0.05
@@ -80,3 +91,10 @@ def test_the_data_are_left_as_they_were(quickstart: Quickstart) -> None:
     assert {path.name for path in (data / "annotation").iterdir()} == {
         *("train.txt", "dev.txt", "test.txt")
     }
+
+
+def test_a_folder_without_annotation_is_refused_and_nothing_made(tmp_path: Path) -> None:
+    work = Workspace(tmp_path / "work")
+    ran = work.run("tools/quickstart.py", "--data=conf/", code=2)
+    assert ran.err == ["error: conf/: no annotation/ in it; give a folder laid out so"]
+    assert not (work / "quickstart").exists()
