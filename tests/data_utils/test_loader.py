@@ -21,6 +21,7 @@ from data_utils.manifest import Manifest
 from data_utils.normalizer import Normalizer
 from data_utils.sampling import epoch_batches
 from data_utils.text import Vocabulary
+from data_utils.workers import available_cores
 
 MakeCorpus = Callable[..., Corpus]
 
@@ -108,6 +109,30 @@ def test_the_same_batches_for_any_number_of_workers(make_corpus: MakeCorpus) -> 
 
 def test_batches_come_in_the_order_asked_for(pool: Loader) -> None:
     assert numbers(pool.batches("a", plan(20), epoch=2)) == [2000 + i for i in range(20)]
+
+
+class Work:
+    """Batches that take some processor time."""
+
+    def batch(self, indices: Sequence[int] | np.ndarray, epoch: int) -> Batch:
+        total = sum(range(1_500_000))
+        return collate([Example(np.full((1, 1), total, dtype=np.float32), [1])])
+
+
+@pytest.mark.skipif(available_cores() < 2, reason="needs two cores")
+def test_two_workers_are_faster_than_one() -> None:
+    with Loader({"a": Work()}, 1) as one, Loader({"a": Work()}, 2) as two:
+        for loader in (one, two):
+            list(loader.batches("a", plan(4)))  # the start does not count
+        for _ in range(5):  # somebody else may use a core for a while
+            seconds = []
+            for loader in (one, two):
+                started = time.perf_counter()
+                list(loader.batches("a", plan(12)))
+                seconds.append(time.perf_counter() - started)
+            if seconds[1] < 0.8 * seconds[0]:
+                return
+    raise AssertionError(f"one worker {seconds[0]:.2f} s, two {seconds[1]:.2f} s")
 
 
 def test_several_datasets_share_the_workers(pool: Loader) -> None:
