@@ -21,7 +21,7 @@ def load_predictor(options: Options) -> Predictor:
         InputError: no such checkpoint, or something given contradicts it.
     """
     model = options[ModelSettings]
-    saved = checkpoint.load(model.resume_model)
+    saved = checkpoint.load(model.resume_model, optimizer=False)
     recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
     if saved.info is not None:
         _check(recogniser, model)

@@ -48,7 +48,7 @@ class Predictor:
         device: DeviceSettings | None = None,
         recogniser: Recogniser | None = None,
     ) -> None:
-        saved = model if isinstance(model, Checkpoint) else checkpoint.load(model)
+        saved = model if isinstance(model, Checkpoint) else checkpoint.load(model, optimizer=False)
         if recogniser is None:
             if saved.info is None:
                 raise InputError(

@@ -10,7 +10,7 @@ import io
 import json
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # a checkpoint is read before Paddle is set up and imported
     from paddle import Tensor, nn
 
 WEIGHTS, OPTIMIZER, INFO = ".pdparams", ".pdopt", ".json"
+BEST = "best"
+"""Name of the checkpoint with the best score so far."""
+
 _PADDLE_NOTES = "StructuredToParameterName@@"
 
 
@@ -36,6 +39,7 @@ class Checkpoint:
     """The weights file."""
     weights: dict[str, NDArray[Any]]
     optimizer: dict[str, NDArray[Any]] | None
+    """None where it was not found, or not wanted."""
     info: dict[str, Any] | None
     """Content of the JSON; None where only weights were found."""
 
@@ -93,17 +97,18 @@ def save(
 
 def amend(path: Path, **changes: Any) -> None:
     """Change entries of the JSON beside the weights at `path`; weights and optimizer stay."""
-    info = _read_info(path.with_suffix(INFO))
+    info = read_info(path)
     with write_atomically(path.with_suffix(INFO)) as (temporary,):
         text = json.dumps({**(info or {}), **changes}, ensure_ascii=False, indent=1)
         temporary.write_text(text, encoding="utf-8")
 
 
-def load(path: str | Path) -> Checkpoint:
-    """Read a checkpoint; the optimizer's state and the JSON are optional.
+def load(path: str | Path, *, optimizer: bool = True) -> Checkpoint:
+    """Read a checkpoint; the optimizer's state and the JSON may be missing.
 
     Args:
         path: the weights file, its suffix may be left out.
+        optimizer: whether its state is wanted; what only computes does not read it.
 
     Raises:
         InputError: a file is missing, damaged, not of its set, or holds more than arrays.
@@ -115,18 +120,50 @@ def load(path: str | Path) -> Checkpoint:
         weights_path = weights_path.with_name(weights_path.name + WEIGHTS)
     if not weights_path.is_file():
         raise InputError(f"{weights_path}: file not found; give the path of a .pdparams file")
-    info = _read_info(weights_path.with_suffix(INFO))
-    optimizer_path = weights_path.with_suffix(OPTIMIZER)
+    info = read_info(weights_path)
     hashes = (info or {}).get("files", {})
-    for suffix in (WEIGHTS, OPTIMIZER):  # by suffix: a set may be copied under another name
+    arrays: dict[str, dict[str, NDArray[Any]]] = {}
+    for suffix in (WEIGHTS, OPTIMIZER) if optimizer else (WEIGHTS,):
+        # By suffix: a set may be copied under another name.
         companion, expected = weights_path.with_suffix(suffix), hashes.get(suffix)
-        if expected and companion.is_file() and _sha256(companion) != expected:
+        if not companion.is_file():
+            continue
+        if expected and _sha256(companion) != expected:
             raise InputError(
                 f"{companion}: does not belong to {weights_path.with_suffix(INFO).name} "
                 f"(SHA-256 differs); it is damaged or of another save, take another checkpoint"
             )
-    optimizer = read_arrays(optimizer_path) if optimizer_path.is_file() else None
-    return Checkpoint(weights_path, read_arrays(weights_path), optimizer, info)
+        arrays[suffix] = read_arrays(companion)
+    return Checkpoint(weights_path, arrays[WEIGHTS], arrays.get(OPTIMIZER), info)
+
+
+def read_info(path: Path) -> dict[str, Any] | None:
+    """The JSON beside the weights at `path`; None where there is none.
+
+    Raises:
+        InputError: it is damaged, or not the description of a checkpoint.
+    """
+    path = path.with_suffix(INFO)
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); take another checkpoint") from None
+    problem = ""
+    if not isinstance(info, dict):
+        problem = "it is no JSON object"
+    elif type(info.get("epoch")) is not int or info["epoch"] < 0:
+        problem = "it names no epoch"
+    else:
+        for key in ("files", "progress", "plan", "options", "device", "versions"):
+            if not isinstance(info.get(key, {}), dict):
+                problem = f"{key} is no JSON object"
+    if problem:
+        raise InputError(
+            f"{path}: not the description of a checkpoint, {problem}; take another checkpoint"
+        )
+    return info
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -227,31 +264,31 @@ def set_weights(network: "nn.Layer", checkpoint: Checkpoint) -> None:
         value.set_value(checkpoint.weights[name].astype("float32"))
 
 
-def set_fitting_weights(network: "nn.Layer", checkpoint: Checkpoint) -> list[str]:
-    """Set the weights that fit, as pretraining wants it; return the names of those left as made."""
+def set_fitting_weights(
+    network: "nn.Layer", checkpoint: Checkpoint, new_layers: Collection[str] = ()
+) -> list[str]:
+    """Set the weights that fit, as pretraining wants it; return the names of those left as made.
+
+    Args:
+        network: with new weights.
+        checkpoint: of a network of the same kind, perhaps of other sizes.
+        new_layers: layers of the network that keep their weights, whatever the shapes.
+
+    Raises:
+        InputError: nothing fits.
+    """
     left = []
     wanted = weights_of(network)
     for name, value in wanted.items():
         found = checkpoint.weights.get(name)
-        if found is not None and found.shape == tuple(value.shape):
+        fits = found is not None and found.shape == tuple(value.shape)
+        if found is not None and fits and name.partition(".")[0] not in new_layers:
             value.set_value(found.astype("float32"))
         else:
             left.append(name)
     if len(left) == len(wanted):
         raise InputError(f"{checkpoint.path}: no weight fits this network")
     return left
-
-
-def _read_info(path: Path) -> dict[str, Any] | None:
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); take another checkpoint") from None
-    if not isinstance(info, dict) or "epoch" not in info:
-        raise InputError(f"{path}: not the description of a checkpoint; take another checkpoint")
-    return info
 
 
 def _sha256(path: Path) -> str:

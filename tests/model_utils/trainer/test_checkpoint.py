@@ -200,7 +200,15 @@ def test_a_truncated_file_is_refused(suffix: str, with_json: bool, tmp_path: Pat
         assert refused(path).startswith(f"{damaged}: ")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"files": {}}', "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", '{"files": {}}', "\x00", "[" * 100_000),
+        *('{"epoch": "3"}', '{"epoch": true}', '{"epoch": -1}', '{"epoch": 1.5}'),
+        *('{"epoch": 3, "files": []}', '{"epoch": 3, "options": 1}'),
+        '{"epoch": 3, "progress": "x"}',
+    ],
+)
 def test_a_damaged_json_is_refused(content: str, tmp_path: Path) -> None:
     path = save(tmp_path)
     path.with_suffix(".json").write_text(content, encoding="utf-8")
@@ -211,6 +219,13 @@ def test_a_missing_optimizer_is_allowed(tmp_path: Path) -> None:
     path = save(tmp_path)
     path.with_suffix(".pdopt").unlink()
     assert checkpoint.load(path).optimizer is None
+
+
+def test_where_it_is_not_wanted_the_optimizer_is_not_read(tmp_path: Path) -> None:
+    path = save(tmp_path, value=2.0)
+    path.with_suffix(".pdopt").write_bytes(b"damaged")
+    saved = checkpoint.load(path, optimizer=False)
+    assert saved.optimizer is None and saved.weights["output.bias"].tolist() == [2.0, 2.0]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -333,6 +348,11 @@ def test_pretraining_takes_what_fits() -> None:
     assert sorted(left) == ["output.bias", "output.weight"]
     assert np.array_equal(network.output.weight.numpy(), before)
     assert network.mean.numpy().tolist() == [1, 2, 3, 4]
+    # Of the same shape, and yet not wanted.
+    named = checkpoint.set_fitting_weights(
+        network, loaded({**weights, "mean": np.zeros(4)}), ["mean"]
+    )
+    assert "mean" in named and network.mean.numpy().tolist() == [1, 2, 3, 4]
     with pytest.raises(InputError, match=r"a\.pdparams: no weight fits"):
         checkpoint.set_fitting_weights(network, loaded({"x": np.zeros(3)}))
 
