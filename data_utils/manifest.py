@@ -9,6 +9,7 @@ was opened, so that a new one in its place changes nothing under a training. Tha
 a line again when it is asked for, and notices if the file has changed.
 """
 
+import contextlib
 import io
 import json
 import math
@@ -272,18 +273,21 @@ class _File:
             stream.seek(offset)
             return stream.readline()
 
-    def _open(self) -> BinaryIO:
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
         if self.content is not None:
-            return io.BytesIO(self.content)
+            yield io.BytesIO(self.content)
+            return
         try:
-            stream = Path(self.path).open("rb")
+            with Path(self.path).open("rb") as stream:
+                state = os.fstat(stream.fileno())
+                if (state.st_size, state.st_mtime_ns) != (self.size, self.modified):
+                    raise InputError(
+                        f"{self.path}: changed since it was opened; start the command again"
+                    )
+                yield stream
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read any more ({error.strerror})") from None
-        state = os.fstat(stream.fileno())
-        if (state.st_size, state.st_mtime_ns) != (self.size, self.modified):
-            stream.close()
-            raise InputError(f"{self.path}: changed since it was opened; start the command again")
-        return stream
 
 
 def _index(file: _File, number: int) -> "NDArray[np.void]":

@@ -164,7 +164,7 @@ class Normalizer:
         """
         remedy = f"make it again with: {_command(expected, path)}"
         if self.settings is not None:
-            found, wanted = _in_force(self.settings), _in_force(expected)
+            found, wanted = in_force(self.settings), in_force(expected)
             differences = [
                 f"{name} {found[name]} where {wanted[name]} is wanted"
                 for name in wanted
@@ -203,7 +203,7 @@ class Normalizer:
         return cls(mean, std, settings)
 
 
-def _in_force(settings: FeatureSettings) -> dict[str, Any]:
+def in_force(settings: FeatureSettings) -> dict[str, Any]:
     """The settings by name, without those that change nothing beside the others."""
     values = dataclasses.asdict(settings)
     if settings.feature_type != "fbank":
@@ -218,6 +218,6 @@ def _command(settings: FeatureSettings, path: str | Path) -> str:
     flags = [
         f"--{field.name}={getattr(settings, field.name)}"
         for field in dataclasses.fields(settings)
-        if field.name in _in_force(settings) and getattr(settings, field.name) != field.default
+        if field.name in in_force(settings) and getattr(settings, field.name) != field.default
     ]
     return " ".join(["python tools/compute_mean_std.py", f"--output_path={path}", *flags])

@@ -4,6 +4,7 @@ options.py      composes the settings of a command; importable without Paddle
 settings.py     the settings of network, optimisation and run
 recogniser.py   a recogniser as data: vocabulary, features, statistics, sizes
 corpus.py       what it is trained on and scored with
+differences.py  what a run and the checkpoint that it starts from have not in common
 training.py     from the options of train.py to a trained recogniser
 engine_proof.py compares the compiled convolutions with the plain ones
 runtime.py      what the process must set before Paddle is imported; the convolution engine

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from model_utils.networks.deepspeech2 import DeepSpeech2
     from model_utils.trainer.checkpoint import Checkpoint
 
+OUTPUT_LAYER = "output"
+"""The layer of the network that has a row for each token of the vocabulary."""
+
 
 @dataclass(frozen=True)
 class Recogniser:
@@ -128,14 +131,13 @@ def resolve(
         normalizer = Normalizer.load(mean_std_path, features)
         return Recogniser(Vocabulary.load(vocab_path), features, normalizer, network, unknown)
     carried = Recogniser.of(saved.info, str(saved.path))
-    for given, own in ((features, carried.features), (network, carried.network)):
-        for field in dataclasses.fields(given):
-            value, trained = getattr(given, field.name), getattr(own, field.name)
-            if field.name in options.given and value != trained and field.name != "dropout":
-                raise InputError(
-                    f"--{field.name}={value}: {saved.path} was trained with {trained}; "
-                    f"leave the option out"
-                )
+    given = {**vars(features), **vars(network), "unknown": unknown}
+    own = {**vars(carried.features), **vars(carried.network), "unknown": carried.unknown}
+    for name, value in given.items():
+        if name in options.given and value != own[name] and name != "dropout":
+            raise InputError(
+                f"--{name}={value}: {saved.path} was trained with {own[name]}; leave the option out"
+            )
     if "dropout" in options.given:
         changed = dataclasses.replace(carried.network, dropout=network.dropout)
         carried = dataclasses.replace(carried, network=changed)

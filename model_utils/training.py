@@ -2,41 +2,30 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from data_utils.atomic import check_place
 from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.cache import RecordingCache
 from data_utils.errors import InputError
 from data_utils.loader import num_loaders
-from data_utils.normalizer import Normalizer
-from data_utils.settings import BatchSettings, CorpusSettings, FeatureSettings
-from data_utils.text import Vocabulary
-from model_utils import runtime
+from data_utils.settings import BatchSettings, CorpusSettings
+from model_utils import differences, runtime
 from model_utils.corpus import open_corpus
 from model_utils.options import Options
-from model_utils.recogniser import Recogniser, resolve
-from model_utils.settings import (
-    DeviceSettings,
-    NetworkSettings,
-    OptimisationSettings,
-    RunSettings,
-)
+from model_utils.recogniser import OUTPUT_LAYER, Recogniser, resolve
+from model_utils.settings import DeviceSettings, OptimisationSettings, RunSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
+    from model_utils.networks.deepspeech2 import DeepSpeech2
     from model_utils.trainer.loop import Trainer
 
 FAINT = 0.01
 """A rate below this share of `learning_rate` is pointed out when a run is resumed."""
-
-# A resumed run may be given other ones of these without a word.
-_MAY_CHANGE = {"num_epoch", "resume_model", "pretrained_model", "log_interval", "save_interval"}
-_MAY_CHANGE |= {"num_workers", "audio_cache_mb", "output_model_dir", "log_dir", "test_off"}
-_MAY_CHANGE |= {"use_gpu"}
 
 
 def train_recogniser(options: Options) -> None:
@@ -52,18 +41,22 @@ def train_recogniser(options: Options) -> None:
     resumed = None if run.resume_model is None else checkpoint.load(run.resume_model)
     recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
     if resumed is not None and resumed.info is not None:
-        _compare(recogniser, files, resumed.path)
-    pretrained = None if run.pretrained_model is None else checkpoint.load(run.pretrained_model)
-    options = options.replaced(recogniser.network, recogniser.features)
+        for line in differences.of_files(recogniser, files, resumed.path):
+            print(line, file=sys.stderr)
+    pretrained = None
+    if run.pretrained_model is not None:
+        pretrained = Pretrained.load(run.pretrained_model, recogniser)
+    files = dataclasses.replace(files, unknown=recogniser.unknown)
+    options = options.replaced(recogniser.network, recogniser.features, files)
     print(options.table(), flush=True)
-    augmentation = AugmentationPipeline.load(batching.augment_conf_path, seed=run.seed)
+    augmentation = AugmentationPipeline.load(batching.augment_conf_path)
     cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
     corpus = open_corpus(recogniser, files, augmentation, run.seed, not run.test_off, cache)
     device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
 
     # Only now may Paddle be imported.
     from model_utils.tasks.recognition import RecognitionTask
-    from model_utils.trainer.loop import BEST, Trainer
+    from model_utils.trainer.loop import Trainer
     from model_utils.trainer.runlog import stamp
 
     with RecognitionTask(
@@ -73,12 +66,12 @@ def train_recogniser(options: Options) -> None:
         _advise(task.score_sets, len(task.training.manifest), options)
         trainer = Trainer(task, options[OptimisationSettings], run, device, options.as_dict())
         if resumed is not None:
-            trainer.resume(resumed)
-            _report_resumed(resumed, options, device, trainer)
+            again = trainer.resume(resumed)
+            _report_resumed(resumed, again, options, device, trainer)
+        else:
+            _advise_on_folder(Path(run.output_model_dir))
         if pretrained is not None:
-            left = checkpoint.set_fitting_weights(task.network, pretrained)
-            missing = f"all weights but {', '.join(left)}" if left else "all weights"
-            print(f"pretrained: {pretrained.path}, {missing}")
+            pretrained.start(task.network)
         if trainer.progress.epoch > run.num_epoch:
             print(
                 f"nothing to do: {run.resume_model} is of epoch {trainer.progress.epoch - 1} "
@@ -87,40 +80,56 @@ def train_recogniser(options: Options) -> None:
             return
         trainer.train()
         print(f"model: {Path(run.output_model_dir) / f'{run.num_epoch}.pdparams'}")
-        if best := trainer.progress.best:
-            print(
-                f"best: epoch {best['epoch']}, {best['set']} {best['measure']} "
-                f"{best['value']:.5f}, kept as {Path(run.output_model_dir) / BEST}.pdparams"
-            )
+        if trainer.progress.best is not None:
+            print(f"best: {_best(trainer)}")
         print(f"curves: visualdl --logdir={run.log_dir}")
 
 
-def _compare(recogniser: Recogniser, corpus: CorpusSettings, model: Path) -> None:
-    """Name what the corpus' files and the model that is trained on have not in common."""
-    if Path(corpus.vocab_path).is_file():
-        _compare_vocabulary(corpus.vocab_path, recogniser.vocabulary, model)
-    if Path(corpus.mean_std_path).is_file():
-        _compare_statistics(corpus.mean_std_path, recogniser.normalizer, model)
+@dataclass(frozen=True)
+class Pretrained:
+    """Weights of another run, from which a new one starts."""
 
+    saved: Checkpoint
+    new_layers: tuple[str, ...]
+    """Layers that keep their new weights, whatever the shapes."""
 
-def _compare_vocabulary(path: str, carried: Vocabulary, model: Path) -> None:
-    difference = carried.difference(Vocabulary.load(path))
-    if difference:
+    @classmethod
+    def load(cls, path: str, recogniser: Recogniser) -> "Pretrained":
+        """Read the weights, and name what makes them fit `recogniser` less well.
+
+        Raises:
+            InputError: no such checkpoint, or it is not of a recogniser.
+        """
+        saved = checkpoint.load(path, optimizer=False)
+        if saved.info is None:
+            print(
+                f"note: no {saved.path.stem}.json beside {saved.path}: only shapes can be "
+                f"compared; vocabulary and features have to be those it was trained with",
+                file=sys.stderr,
+            )
+            return cls(saved, ())
+        other = Recogniser.of(saved.info, str(saved.path))
+        if difference := differences.of_input(other, recogniser):
+            print(
+                f"warning: {saved.path} was trained on other features ({difference}): its weights "
+                f"may be of little use here",
+                file=sys.stderr,
+            )
+        difference = other.vocabulary.difference(recogniser.vocabulary)
+        if not difference:
+            return cls(saved, ())
         print(
-            f"warning: {path} differs from the vocabulary of {model}: {difference}; "
-            f"the model's own is used, characters new in the file are unknown to it",
+            f"note: the vocabulary is not that of {saved.path}: {difference}; the output layer, "
+            f"whose rows are its characters, starts anew",
             file=sys.stderr,
         )
+        return cls(saved, (OUTPUT_LAYER,))
 
-
-def _compare_statistics(path: str, carried: Normalizer, model: Path) -> None:
-    difference = carried.difference(Normalizer.load(path))
-    if difference:
-        print(
-            f"note: {path} differs from the statistics that {model} was trained with: "
-            f"{difference}; the model's own are used",
-            file=sys.stderr,
-        )
+    def start(self, network: "DeepSpeech2") -> None:
+        """Set the weights of `network` that fit."""
+        left = checkpoint.set_fitting_weights(network, self.saved, self.new_layers)
+        missing = f"all weights but {', '.join(left)}" if left else "all weights"
+        print(f"pretrained: {self.saved.path}, {missing}")
 
 
 def _advise(score_sets: list[str], count: int, options: Options) -> None:
@@ -139,8 +148,23 @@ def _advise(score_sets: list[str], count: int, options: Options) -> None:
         )
 
 
+def _advise_on_folder(folder: Path) -> None:
+    names = sorted(path.stem for path in folder.glob(f"*{checkpoint.WEIGHTS}"))
+    if names:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        print(
+            f"warning: {folder} holds checkpoints of an earlier run ({shown}), of which this one "
+            f"replaces those of the same name; --output_model_dir=FOLDER keeps them",
+            file=sys.stderr,
+        )
+
+
 def _report_resumed(
-    saved: Checkpoint, options: Options, device: runtime.Device, trainer: "Trainer"
+    saved: Checkpoint,
+    again: list[str],
+    options: Options,
+    device: runtime.Device,
+    trainer: "Trainer",
 ) -> None:
     epoch, batch = trainer.progress.epoch, trainer.progress.batch
     rate = trainer.learning_rate(epoch, batch)
@@ -148,32 +172,47 @@ def _report_resumed(
         f"resumed: {saved.path}, going on with epoch {epoch}, batch {batch}, "
         f"learning rate {rate:.3g}"
     )
+    if again:
+        print(
+            f"warning: {', '.join(again)}: the batches are not those of {saved.path}, so epoch "
+            f"{epoch} begins again with its first",
+            file=sys.stderr,
+        )
     if rate < FAINT * options[OptimisationSettings].learning_rate:
         print(
             f"warning: at a learning rate of {rate:.3g} next to nothing is learned; to fine-tune, "
             f"give --lr_schedule=constant --learning_rate=1e-5",
             file=sys.stderr,
         )
+    _report_best(trainer, Path(options[RunSettings].output_model_dir))
     if saved.info is None:
         print(f"note: no {saved.path.stem}.json beside it: weights alone, the rest is of the flags")
         return
     if saved.optimizer is None:
         print(f"note: no {saved.path.stem}.pdopt beside it: the optimizer starts anew")
-    before: Mapping[str, Any] = saved.info.get("options", {})
-    for name, now in sorted(options.as_dict().items()):
-        was = before.get(name, now)
-        was, now = (",".join(v) if isinstance(v, list | tuple) else v for v in (was, now))
-        if was != now and name not in _MAY_CHANGE | _carried_names():
-            print(f"changed since then: {name} was {was}, is {now}")
-    trained_on = saved.info.get("device", {})
-    engine = trained_on.get("engine", "?"), trained_on.get("threads", "?")
-    if engine != (device.engine, device.threads):
+    for line in differences.of_runs(saved.info, options, device):
+        print(line)
+
+
+def _report_best(trainer: "Trainer", folder: Path) -> None:
+    """Say of the best score so far what the files in `folder` do not."""
+    place, kept = folder / f"{checkpoint.BEST}{checkpoint.WEIGHTS}", trainer.best_checkpoint()
+    if kept == place:
+        return
+    if place.is_file():
         print(
-            f"note: trained by engine {engine[0]} with {engine[1]} threads, going on with "
-            f"{device.engine} and {device.threads}: right, but not to the last bit the same"
+            f"warning: {place} is not of the run up to here; the next epoch that is better than "
+            f"any before replaces it",
+            file=sys.stderr,
         )
+    if trainer.progress.best is not None:
+        print(f"best so far: {_best(trainer)}")
 
 
-def _carried_names() -> set[str]:
-    kinds = (NetworkSettings, FeatureSettings)
-    return {field.name for kind in kinds for field in dataclasses.fields(kind)}
+def _best(trainer: "Trainer") -> str:
+    best, kept = trainer.progress.best, trainer.best_checkpoint()
+    assert best is not None
+    return (
+        f"epoch {best['epoch']}, {best['set']} {best['measure']} {best['value']:.5f}, "
+        f"{'not kept any more' if kept is None else f'kept as {kept}'}"
+    )

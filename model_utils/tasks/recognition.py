@@ -133,6 +133,16 @@ class RecognitionTask:
             len(self.training.manifest), self.batching.batch_size, self.batching.shuffle_method
         )
 
+    def plan(self) -> dict[str, Any]:
+        """What the batches of an epoch follow from."""
+        return {
+            "utterances": len(self.training.manifest),
+            "batch_size": self.batching.batch_size,
+            "shuffle_method": self.batching.shuffle_method,
+            "sortagrad": self.batching.sortagrad,
+            "seed": self.seed,
+        }
+
     def train_batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of `epoch` from number `start` on."""
         plan = sampling.epoch_batches(

@@ -20,9 +20,6 @@ from model_utils.trainer.checkpoint import Checkpoint
 from model_utils.trainer.runlog import RunLog
 from model_utils.trainer.task import Score, Task
 
-BEST = "best"
-"""Name of the checkpoint with the best score so far."""
-
 
 @dataclasses.dataclass
 class Progress:
@@ -36,6 +33,30 @@ class Progress:
     """Batches done in all."""
     best: dict[str, Any] | None = None
     """Epoch, set, measure and value of the best score so far."""
+
+    @classmethod
+    def of(cls, content: Any, where: Path) -> "Progress":
+        """The place that a checkpoint's JSON holds.
+
+        Raises:
+            InputError: it is none.
+        """
+        kinds = {"epoch": int, "set": str, "measure": str, "value": float}
+        try:
+            if not isinstance(content, dict):
+                raise TypeError(f"progress is {content!r}")
+            progress = cls(**content)
+            place, best = (progress.epoch, progress.batch, progress.step), progress.best
+            if any(type(number) is not int or number < 0 for number in place) or not place[0]:
+                raise TypeError(f"epoch, batch and step are {', '.join(map(repr, place))}")
+            if best is not None and {k: type(v) for k, v in best.items()} != kinds:
+                raise TypeError(f"best is {best!r}")
+        except (TypeError, AttributeError) as error:
+            raise InputError(
+                f"{where}: no place to go on from in its description ({error}); "
+                f"start anew from it with --pretrained_model"
+            ) from None
+        return progress
 
 
 class Trainer:
@@ -64,32 +85,60 @@ class Trainer:
         self.options = dict(options)
         self.progress = Progress()
         self._last_saved: Path | None = None
+        self._folders = [Path(run.output_model_dir)]
         self.optimizer = optimisation.build_optimizer(settings, task.network)
 
-    def resume(self, saved: Checkpoint) -> None:
+    def resume(self, saved: Checkpoint) -> list[str]:
         """Go on where `saved` stopped: weights, optimizer, place in the epoch, best score.
+
+        A place inside an epoch holds for the batches that the epoch had then. Where they follow
+        from something else now (see `Task.plan`), the epoch begins again with its first batch.
+
+        Returns:
+            What that is, such as "batch_size was 16, is 32"; nothing where the place is kept.
 
         Raises:
             InputError: it is of another network or optimizer, or does not know its place.
         """
         checkpoint.set_weights(self.task.network, saved)
         self._last_saved = saved.path
+        self._folders.append(saved.path.parent)
         if saved.optimizer is not None:
             optimisation.restore_optimizer(
                 self.optimizer, self.task.network, saved.optimizer, str(saved.path)
             )
-        if saved.info is not None:
-            try:
-                self.progress = Progress(**saved.info["progress"])
-            except (KeyError, TypeError) as error:
-                raise InputError(
-                    f"{saved.path}: no place to go on from in its description ({error}); "
-                    f"start anew from it with --pretrained_model"
-                ) from None
-        else:
+        if saved.info is None:
             self.progress = Progress(
                 epoch=saved.epoch + 1, step=saved.epoch * self.task.num_batches()
             )
+            return []
+        self.progress = Progress.of(saved.info.get("progress"), saved.path)
+        before, changed = saved.info.get("plan", {}), []
+        if self.progress.batch:
+            changed = [
+                f"{name} was {before[name]}, is {now}"
+                for name, now in self.task.plan().items()
+                if name in before and before[name] != now
+            ]
+        if changed:
+            self.progress.batch = 0
+        return changed
+
+    def best_checkpoint(self) -> Path | None:
+        """The checkpoint of the best score so far, in this run's folder or the resumed one's.
+
+        None where there is no such score, or its checkpoint is not there any more: a file of that
+        name may be of another run, or of an epoch later than the one resumed from.
+        """
+        best = self.progress.best
+        if best is None:
+            return None
+        for folder in self._folders:
+            for name in (checkpoint.BEST, best["epoch"]):
+                path = folder / f"{name}{checkpoint.WEIGHTS}"
+                if path.is_file() and _holds(path, best):
+                    return path
+        return None
 
     def learning_rate(self, epoch: int, batch: int) -> float:
         """The rate of one batch of the run."""
@@ -118,7 +167,7 @@ class Trainer:
                 self._note_best(epoch, scores)
                 if self.progress.best is not None and self.progress.best["epoch"] == epoch:
                     checkpoint.amend(saved, progress=dataclasses.asdict(self.progress))
-                    self._save(BEST, epoch)
+                    self._save(checkpoint.BEST, epoch)
         except InputError as error:
             if self._last_saved is None:
                 raise
@@ -226,6 +275,7 @@ class Trainer:
             "format": 1,
             "epoch": epoch,
             "progress": dataclasses.asdict(self.progress),
+            "plan": self.task.plan(),
             **self.task.describe(),
             "options": self.options,
             "device": dataclasses.asdict(self.device),
@@ -239,6 +289,15 @@ class Trainer:
         folder = Path(self.run.output_model_dir)
         weights = checkpoint.weights_of(self.task.network)
         saved = checkpoint.save(folder, name, weights, state, info)
-        if name != BEST:
+        if name != checkpoint.BEST:
             self._last_saved = saved
         return saved
+
+
+def _holds(path: Path, best: Mapping[str, Any]) -> bool:
+    """Whether the weights at `path` are those that had the score `best`."""
+    try:
+        info = checkpoint.read_info(path) or {}
+    except InputError:
+        return False  # damaged: whosever it was
+    return bool(info.get("epoch") == best["epoch"] and info.get("progress", {}).get("best") == best)

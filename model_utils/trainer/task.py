@@ -30,6 +30,12 @@ class Task(Protocol[BatchType]):
     def num_batches(self) -> int:
         """Batches in every epoch."""
 
+    def plan(self) -> dict[str, Any]:
+        """What the batches of an epoch follow from, by name: JSON values.
+
+        A place inside an epoch means nothing under another plan.
+        """
+
     def train_batches(self, epoch: int, start: int = 0) -> Iterator[BatchType]:
         """The batches of `epoch` (from 1) from number `start` on; a pure function of both."""
 

@@ -12,6 +12,7 @@ from tones import Corpus
 
 from data_utils.errors import InputError
 from data_utils.normalizer import Normalizer
+from data_utils.settings import CorpusSettings
 from data_utils.text import Vocabulary
 from model_utils.options import Options, parse
 from model_utils.recogniser import Recogniser, resolve
@@ -78,17 +79,25 @@ def test_the_checkpoint_needs_no_option(make_corpus: MakeCorpus) -> None:
     assert (found.network, found.features) == (make(corpus).network, corpus.features)
     same = ("--rnn_layer_size=12", "--feature_type=fbank", "--num_mel_bins=8")
     assert resolve(options(*same), saved(corpus), None, None).network == found.network
+    assert found.unknown == "drop", "a default contradicts nothing"
+    assert resolve(options("--unknown=drop"), saved(corpus), None, None, "drop").unknown == "drop"
 
 
 @pytest.mark.parametrize(
     ("flag", "trained"),
-    [("--rnn_layer_size=13", 12), ("--feature_type=mfcc", "fbank"), ("--rnn_type=lstm", "gru")],
+    [
+        ("--rnn_layer_size=13", 12),
+        ("--feature_type=mfcc", "fbank"),
+        ("--rnn_type=lstm", "gru"),
+        ("--unknown=unk", "drop"),
+    ],
 )
 def test_an_option_that_contradicts_the_checkpoint_is_named(
     flag: str, trained: object, make_corpus: MakeCorpus
 ) -> None:
+    given = options(flag)
     with pytest.raises(InputError) as error:
-        resolve(options(flag), saved(make_corpus(["一"])), None, None)
+        resolve(given, saved(make_corpus(["一"])), None, None, given[CorpusSettings].unknown)
     assert str(error.value) == (
         f"{flag}: a.pdparams was trained with {trained}; leave the option out"
     )

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from data_utils.errors import InputError
 from model_utils.runtime import Device
 from model_utils.settings import OptimisationSettings, RunSettings
 from model_utils.trainer import checkpoint, optimisation
-from model_utils.trainer.loop import Trainer
+from model_utils.trainer.loop import Progress, Trainer
 from model_utils.trainer.task import Score, Task
 
 BATCHES = 5
@@ -45,17 +46,21 @@ class Regression:
         self.poisoned: set[int] = set()
         self.empty: set[int] = set()
         self.missing: set[int] = set()
+        self.points = 6
         self.asked: list[tuple[int, int]] = []
         self.modes: list[bool] = []
 
     def num_batches(self) -> int:
         return BATCHES
 
+    def plan(self) -> dict[str, Any]:
+        return {"points": self.points, "sorted": True}
+
     def train_batches(self, epoch: int, start: int = 0) -> Iterator[Points]:
         self.asked.append((epoch, start))
         for number in range(start, BATCHES):
             rng = np.random.default_rng([epoch, number])
-            x = rng.normal(0, 1, (6, 3)).astype("float32")
+            x = rng.normal(0, 1, (self.points, 3)).astype("float32")
             y = (x @ np.array([[1], [-2], [3]])).astype("float32")
             place = (epoch - 1) * BATCHES + number
             if place in self.missing:
@@ -317,6 +322,61 @@ def test_lone_weights_go_on_behind_the_epoch_of_their_name(finished: Path, tmp_p
     assert task.asked == [(3, 0)] and trainer.progress.step == 3 * BATCHES
 
 
+def test_where_the_batches_are_others_the_epoch_begins_again(
+    finished: Path, tmp_path: Path
+) -> None:
+    task = Regression()
+    task.points = 7
+    trainer = Trainer(task, SETTINGS, run_settings(tmp_path), DEVICE, {})
+    again = trainer.resume(checkpoint.load(finished / "param" / "2_batch_4"))
+    assert again == ["points was 6, is 7"]
+    assert (trainer.progress.epoch, trainer.progress.batch) == (2, 0)
+    assert trainer.progress.step == BATCHES + 4, "the curves go on"
+    trainer.train()
+    assert task.asked == [(2, 0), (3, 0)]
+    # At the end of an epoch there is no place inside it to lose.
+    assert trainer.resume(checkpoint.load(finished / "param" / "2")) == []
+    assert trainer.progress.epoch == 3
+
+
+def test_a_checkpoint_that_does_not_know_its_plan_keeps_its_place(
+    finished: Path, tmp_path: Path
+) -> None:
+    older = checkpoint.load(finished / "param" / "2_batch_4")
+    assert older.info is not None and older.info.pop("plan") == {"points": 6, "sorted": True}
+    task = Regression()
+    task.points = 7
+    trainer = Trainer(task, SETTINGS, run_settings(tmp_path), DEVICE, {})
+    assert trainer.resume(older) == [] and trainer.progress.batch == 4
+
+
+BEST = {"epoch": 1, "set": "dev", "measure": "cer", "value": 0.5}
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        None,
+        [],
+        "1",
+        {"epoch": "1"},
+        {"epoch": 0},
+        {"epoch": 1, "batch": -1},
+        {"epoch": 1, "batch": True},
+        {"epoch": 1, "step": 1.5},
+        {"epoch": 1, "best": [1]},
+        {"epoch": 1, "best": {}},
+        {"epoch": 1, "best": {**BEST, "value": "0.5"}},
+        {"epoch": 1, "unheard_of": 1},
+    ],
+)
+def test_a_place_that_is_none_is_refused(progress: Any) -> None:
+    assert Progress.of({"epoch": 2, "best": BEST}, Path("a")).best == BEST
+    with pytest.raises(InputError, match=r"^a\.pdparams: no place to go on from") as error:
+        Progress.of(progress, Path("a.pdparams"))
+    assert "\n" not in str(error.value)
+
+
 # Scores
 
 
@@ -337,6 +397,45 @@ def test_the_best_is_remembered_over_a_resume(tmp_path: Path) -> None:
     trainer = train(tmp_path, task, resume=tmp_path / "param" / "2")
     assert trainer.progress.best is not None and trainer.progress.best["epoch"] == 1
     assert same(*(checkpoint.load(tmp_path / "param" / name) for name in ("best", "1")))
+
+
+@pytest.fixture(scope="module")
+def worsening(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose third epoch was the best, and before it the first."""
+    folder = tmp_path_factory.mktemp("worsening")
+    task = Regression(("dev",))
+    task.scores = {"dev": [0.3, 0.4, 0.2]}
+    trainer = train(folder, task)
+    assert trainer.best_checkpoint() == folder / "param" / "best.pdparams"
+    return folder
+
+
+def test_the_best_of_an_earlier_place_is_its_epochs_own_file(
+    worsening: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "again"
+    shutil.copytree(worsening, folder)
+    task = Regression(("dev",))
+    task.scores = {"dev": [0.5]}
+    trainer = train(folder, task, resume=folder / "param" / "1", num_epoch=2)
+    assert trainer.progress.best is not None and trainer.progress.best["value"] == 0.3
+    # best.* is of an epoch that this run has not come to.
+    assert trainer.best_checkpoint() == folder / "param" / "1.pdparams"
+    for path in (folder / "param").glob("1.*"):
+        path.unlink()
+    assert trainer.best_checkpoint() is None
+
+
+def test_the_best_stays_where_it_was_when_a_run_goes_on_elsewhere(
+    worsening: Path, tmp_path: Path
+) -> None:
+    task = Regression(("dev",))
+    task.scores = {"dev": [0.5]}
+    trainer = train(tmp_path, task, resume=worsening / "param" / "3", num_epoch=4)
+    assert trainer.best_checkpoint() == worsening / "param" / "best.pdparams"
+    (tmp_path / "param" / "best.json").write_text("{damaged")
+    (tmp_path / "param" / "best.pdparams").write_bytes(b"")
+    assert trainer.best_checkpoint() == worsening / "param" / "best.pdparams"
 
 
 def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:

@@ -1,0 +1,177 @@
+"""Training from options: what it says of what it starts from, and of what it leaves."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tones
+from tones import Corpus
+
+from data_utils.text import Vocabulary
+from model_utils.options import parse
+from model_utils.settings import TRAINING
+from model_utils.trainer.checkpoint import read_arrays
+from model_utils.training import train_recogniser
+
+TEXTS = ["一", "二三", "四", "一二", "三", "二"]
+Say = Callable[..., tuple[list[str], list[str]]]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return tones.make_corpus(tmp_path_factory.mktemp("corpus"), TEXTS)
+
+
+def options(corpus: Corpus, folder: Path, *more: str) -> list[str]:
+    return [
+        f"--train_manifest={corpus.manifest}",
+        f"--test_manifest={corpus.manifest}",
+        f"--vocab_path={corpus.vocabulary}",
+        f"--mean_std_path={corpus.mean_std}",
+        f"--output_model_dir={folder / 'param'}",
+        f"--log_dir={folder / 'log'}",
+        *("--feature_type=fbank", "--num_mel_bins=8", "--hop_ms=20", "--batch_size=2"),
+        *("--num_conv_layers=1", "--conv_channels=2", "--num_rnn_layers=1", "--rnn_layer_size=4"),
+        *("--use_gpu=False", "--engine=plain", "--num_threads=1", "--num_workers=0"),
+        *("--augment_conf_path=None", "--save_interval=2", "--num_epoch=1", *more),
+    ]
+
+
+@pytest.fixture
+def train(corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Trains in the test's folder; returns the lines of stdout and stderr."""
+
+    def run(*more: str) -> tuple[list[str], list[str]]:
+        capsys.readouterr()
+        train_recogniser(parse("train.py", TRAINING, options(corpus, tmp_path, *more)))
+        said = capsys.readouterr()
+        return said.out.splitlines(), said.err.splitlines()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def model(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained epoch, and two saves inside it; only to be read."""
+    folder = tmp_path_factory.mktemp("model")
+    train_recogniser(parse("train.py", TRAINING, options(corpus, folder)))
+    return folder / "param"
+
+
+def those(lines: list[str], *parts: str) -> list[str]:
+    return [line for line in lines if all(part in line for part in parts)]
+
+
+# A fresh run
+
+
+def test_a_folder_of_another_run_is_pointed_out(train: Say, tmp_path: Path) -> None:
+    param = tmp_path / "param"
+    out, err = train()
+    assert not those(err, "earlier run")
+    [best] = those(out, "best: epoch 1, test cer ")
+    assert best.endswith(f"kept as {param / 'best.pdparams'}")
+    _, err = train()
+    [line] = those(err, "earlier run")
+    assert line == (
+        f"warning: {param} holds checkpoints of an earlier run (1, 1_batch_2, best), of which "
+        f"this one replaces those of the same name; --output_model_dir=FOLDER keeps them"
+    )
+    _, err = train(f"--resume_model={param / '1'}", "--num_epoch=2")
+    assert not those(err, "earlier run"), "a resumed run is the same one"
+
+
+# Resumed
+
+
+def test_the_best_is_named_where_it_is(train: Say, tmp_path: Path, model: Path) -> None:
+    out, err = train(f"--resume_model={model / '1'}", "--num_epoch=2", "--learning_rate=0")
+    assert len(those(out, "best so far: epoch 1, ", f"kept as {model / 'best.pdparams'}")) == 1
+    assert not those(err, "best.pdparams")
+    # Nothing was learned, so nothing was better.
+    assert those(out, "best: epoch 1, ", f"kept as {model / 'best.pdparams'}")
+    assert not (tmp_path / "param" / "best.json").exists()
+
+
+def test_a_best_that_is_not_of_the_run_is_pointed_out(
+    train: Say, tmp_path: Path, model: Path
+) -> None:
+    param = tmp_path / "param"
+    shutil.copytree(model, param)
+    info = json.loads((param / "best.json").read_text("utf-8"))
+    info["epoch"] = info["progress"]["best"]["epoch"] = 5
+    (param / "best.json").write_text(json.dumps(info), "utf-8")
+    out, err = train(f"--resume_model={param / '1'}", "--num_epoch=2", "--learning_rate=0")
+    assert len(those(err, f"warning: {param / 'best.pdparams'} is not of the run")) == 1
+    assert those(out, "best: epoch 1, ", f"kept as {param / '1.pdparams'}")
+
+
+def test_inside_an_epoch_other_batches_begin_it_again(train: Say, model: Path) -> None:
+    out, err = train(f"--resume_model={model / '1_batch_2'}", "--batch_size=3", "--num_epoch=1")
+    [line] = those(err, "begins again")
+    assert line == (
+        f"warning: batch_size was 2, is 3: the batches are not those of "
+        f"{model / '1_batch_2.pdparams'}, so epoch 1 begins again with its first"
+    )
+    assert those(out, "going on with epoch 1, batch 0") and those(out, "batch: [0/2]")
+    out, err = train(f"--resume_model={model / '1_batch_2'}")
+    assert not those(err, "begins again") and those(out, "going on with epoch 1, batch 2")
+
+
+def test_unknown_characters_stay_as_the_checkpoint_treats_them(train: Say, tmp_path: Path) -> None:
+    train("--unknown=drop")
+    out, _ = train(f"--resume_model={tmp_path / 'param' / '1'}", "--num_epoch=2", "--dropout=0.3")
+    assert "unknown: drop" in out, "the table shows what is in force"
+    assert those(out, "changed since then: ") == ["changed since then: dropout was 0.0, is 0.3"]
+    info = json.loads((tmp_path / "param" / "2.json").read_text("utf-8"))
+    assert info["unknown"] == info["options"]["unknown"] == "drop"
+
+
+# Pretrained
+
+
+def test_the_output_layer_of_another_vocabulary_is_new(
+    train: Say, corpus: Corpus, tmp_path: Path, model: Path
+) -> None:
+    own = Vocabulary.load(corpus.vocabulary)
+    # As many tokens, so that every shape fits.
+    other = Vocabulary((*own.tokens[:2], *own.tokens[:1:-1]))
+    other.save(tmp_path / "other.txt")
+    pretrained = f"--pretrained_model={model / '1'}"
+    out, err = train(pretrained, f"--vocab_path={tmp_path / 'other.txt'}", "--learning_rate=0")
+    [line] = those(err, "vocabulary is not that of", str(model / "1.pdparams"))
+    assert "the same ones in another order" in line and "output layer" in line
+    named = f"pretrained: {model / '1.pdparams'}, all weights but output.weight, output.bias"
+    assert named in out
+    old, new = (read_arrays(f / "1.pdparams") for f in (model, tmp_path / "param"))
+    assert not np.array_equal(old["output.weight"], new["output.weight"])
+    hidden = [name for name in old if "weight_hh" in name]
+    assert hidden and all(np.array_equal(old[name], new[name]) for name in hidden)
+
+
+def test_pretrained_on_other_features_is_pointed_out(train: Say, model: Path) -> None:
+    pretrained = f"--pretrained_model={model / '1'}"
+    assert not those(train(pretrained)[1], "pdparams was trained on")
+    info_path = model / "1.json"
+    before = info_path.read_text("utf-8")
+    info = json.loads(before)
+    info["features"]["hop_ms"] = 10.0
+    info_path.write_text(json.dumps(info), "utf-8")
+    try:
+        [line] = those(train(pretrained)[1], "other features")
+    finally:
+        info_path.write_text(before, "utf-8")
+    assert "hop_ms 10.0, here 20.0" in line and str(model / "1.pdparams") in line
+
+
+def test_of_lone_pretrained_weights_only_shapes_are_compared(
+    train: Say, tmp_path: Path, model: Path
+) -> None:
+    lone = tmp_path / "7.pdparams"
+    shutil.copy(model / "1.pdparams", lone)
+    out, err = train(f"--pretrained_model={lone}")
+    assert len(those(err, f"note: no 7.json beside {lone}: only shapes")) == 1
+    assert f"pretrained: {lone}, all weights" in out
