@@ -143,9 +143,7 @@ class ManifestSettings:
         "./dataset/manifest.", "what the manifests' names begin with, or their folder"
     )
     noise_path: str | None = option(
-        "./dataset/audio/noise",
-        "folder of noises for augmentation, None for none",
-        aliases=("noise_dir",),
+        "./dataset/audio/noise", "folder of noises for augmentation, None for none"
     )
     to_simplified: bool = option(False, "turn Traditional into Simplified Chinese")
     test_share: float = option(

@@ -59,7 +59,7 @@ def main() -> None:
     run(
         "tools/create_manifest.py",
         f"--annotation_path={corpus / 'annotation'}",
-        f"--noise_dir={corpus / 'audio' / 'noise'}",
+        f"--noise_path={corpus / 'audio' / 'noise'}",
     )
     run("tools/build_vocab.py")
     run("tools/compute_mean_std.py", f"--config={CONFIG}")

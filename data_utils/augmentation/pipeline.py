@@ -41,17 +41,13 @@ class AugmentationPipeline:
 
     steps: tuple[tuple[str, Effect[Any]], ...] = ()
     """Each effect with the name of its stream of random numbers."""
-    seed: int = 0
 
     @classmethod
-    def load(
-        cls, path: str | Path | None, *, seed: int = 0, warn: Callable[[str], object] = print
-    ) -> Self:
+    def load(cls, path: str | Path | None, *, warn: Callable[[str], object] = print) -> Self:
         """The pipeline that the file describes; an empty one for None.
 
         Args:
             path: JSON5 file, or None for no augmentation.
-            seed: the run's seed.
             warn: gets the line that says that an effect is left out because its manifest is
                 missing, once in a process and never in a worker.
 
@@ -59,16 +55,10 @@ class AugmentationPipeline:
             InputError: the file cannot be read, or an entry has an unknown type or key or a value
                 that is not allowed.
         """
-        return cls.of([] if path is None else read_effects(path), seed=seed, warn=warn)
+        return cls.of([] if path is None else read_effects(path), warn=warn)
 
     @classmethod
-    def of(
-        cls,
-        effects: Iterable[Effect[Any]],
-        *,
-        seed: int = 0,
-        warn: Callable[[str], object] = print,
-    ) -> Self:
+    def of(cls, effects: Iterable[Effect[Any]], *, warn: Callable[[str], object] = print) -> Self:
         """The pipeline of these effects, without those that never apply or cannot.
 
         Raises:
@@ -84,11 +74,7 @@ class AugmentationPipeline:
                 _tell_once(reason, warn)
                 continue
             steps.append((f"{effect.name} {seen[effect.name]}", effect))
-        return cls(tuple(steps), seed)
-
-    def rng(self, epoch: int, key: str) -> np.random.Generator:
-        """The generator for the utterance `key` in `epoch`, from the pipeline's seed."""
-        return utterance_rng(self.seed, epoch, key)
+        return cls(tuple(steps))
 
     def wave(self, samples: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Apply the effects on waves.

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,7 @@ _logger = logging.getLogger(__name__)
 class Sounds:
     """The recordings that a manifest lists; a file is read when a draw needs it.
 
-    A recording that cannot be read is skipped and counted in `unreadable`; the first one is
-    reported. It can be pickled.
+    A recording that cannot be read is skipped; the first one is reported. It can be pickled.
 
     Raises:
         InputError: the manifest is not one.
@@ -30,8 +28,7 @@ class Sounds:
 
     def __init__(self, manifest_path: str) -> None:
         self._manifest = Manifest.open(manifest_path)
-        self.unreadable: Counter[str] = Counter()
-        """How often a draw met which unusable file."""
+        self._told = False
 
     def __len__(self) -> int:
         return len(self._manifest)
@@ -73,12 +70,12 @@ class Sounds:
             return None
 
     def _skip(self, index: int, error: Exception) -> None:
-        where = self._manifest.where(index)
-        if not self.unreadable:
+        if not self._told:
+            where = self._manifest.where(index)
             _logger.warning(
                 "%s: %s; left as it is where such a recording is drawn (said once)", where, error
             )
-        self.unreadable[where] += 1
+        self._told = True
 
 
 def missing(manifest_path: str, effect: str) -> str | None:

@@ -60,7 +60,7 @@ def make_task(
         vocab_path=str(corpus.vocabulary),
         mean_std_path=str(corpus.mean_std),
     )
-    augmentation = AugmentationPipeline.load(batches.augment_conf_path, seed=seed)
+    augmentation = AugmentationPipeline.load(batches.augment_conf_path)
     opened = open_corpus(recogniser, files, augmentation, seed, score)
     return RecognitionTask(recogniser, opened, batches, seed, compile_convolutions=False)
 
