@@ -181,17 +181,8 @@ def parse_line(line: bytes | str, where: str) -> Utterance:
     )
 
 
-def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
-    """Write a manifest, whole or not at all.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    write_manifests({Path(path): utterances})
-
-
 def write_manifests(contents: Mapping[Path, Iterable[Utterance]]) -> None:
-    """Write several manifests; none takes its place before all are complete.
+    """Write manifests, by their paths; none takes its place before all are complete.
 
     Raises:
         InputError: a file cannot be written.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from data_utils.manifest import Utterance, write_manifest
+from data_utils.manifest import Utterance, write_manifests
 from data_utils.normalizer import Normalizer
 from data_utils.settings import FeatureSettings
 from data_utils.text import Vocabulary
@@ -57,7 +57,7 @@ def make_corpus(
         folder / "mean_std.npz",
         features,
     )
-    write_manifest(corpus.manifest, utterances)
+    write_manifests({corpus.manifest: utterances})
     Vocabulary.build(dict.fromkeys(TONES, 1)).save(corpus.vocabulary)
     bins = features.num_mel_bins
     Normalizer(np.full(bins, -18.0), np.full(bins, 4.0), features).save(corpus.mean_std)

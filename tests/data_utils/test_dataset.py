@@ -19,7 +19,7 @@ from data_utils.augmentation.specaug import SpecAugment
 from data_utils.augmentation.speed import Speed
 from data_utils.dataset import Example, SpeechDataset, collate, required_frames
 from data_utils.features import num_bins, num_frames, read_features
-from data_utils.manifest import Manifest, Utterance, write_manifest
+from data_utils.manifest import Manifest, Utterance, write_manifests
 from data_utils.normalizer import Normalizer, Statistics
 from data_utils.preparation import statistics
 from data_utils.settings import FeatureSettings
@@ -79,7 +79,7 @@ def test_what_no_loss_can_be_computed_for_is_named_with_both_numbers(
         dataclasses.replace(empty, text="！？"),
         dataclasses.replace(foreign, text="五"),
     ]
-    write_manifest(corpus.manifest, rows)
+    write_manifests({corpus.manifest: rows})
     frames = num_frames(int(0.15 * RATE), corpus.features)
     output = -(-frames // 3)
     assert output < 5
@@ -196,7 +196,7 @@ def test_speed_that_leaves_too_few_frames_is_not_applied(make_corpus: MakeCorpus
     # 9 frames give 3 outputs, just enough for three labels; sped up they would be too few.
     samples = int((8 * corpus.features.hop_ms + corpus.features.window_ms) * RATE / 1000)
     soundfile.write(row.audio, wave[:samples], RATE)
-    write_manifest(corpus.manifest, [dataclasses.replace(row, duration=samples / RATE)])
+    write_manifests({corpus.manifest: [dataclasses.replace(row, duration=samples / RATE)]})
     faster = AugmentationPipeline.of([Speed(min_speed_rate=1.5, max_speed_rate=1.5, prob=1.0)])
     example = dataset(corpus, faster).example(0, epoch=1)
     assert np.array_equal(example.features, dataset(corpus).example(0).features)
@@ -229,7 +229,7 @@ def test_training_statistics_evaluation_inference_and_files_agree_bit_by_bit(
     soundfile.write(audio, wave, rate, subtype=subtype)
     manifest = tmp_path / "manifest.train"
     seconds = 0.7 if end is None else end - start
-    write_manifest(manifest, [Utterance(str(audio), seconds, "一", None, start, end)])
+    write_manifests({manifest: [Utterance(str(audio), seconds, "一", None, start, end)]})
 
     settings = FeatureSettings(feature_type)
     bins = num_bins(settings)

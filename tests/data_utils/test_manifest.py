@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data_utils import manifest as manifest_module
 from data_utils.errors import InputError
-from data_utils.manifest import Manifest, Utterance, write_manifest, write_manifests
+from data_utils.manifest import Manifest, Utterance, write_manifests
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 SECONDS = st.floats(0, 1e5)
@@ -37,7 +37,7 @@ def record(audio: str = "a.wav", duration: object = 1.0, **more: object) -> dict
 def test_what_is_written_is_read(utterances: list[Utterance]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "manifest.train")
-        write_manifest(path, utterances)
+        write_manifests({path: utterances})
         manifest = Manifest.open([str(path)])
         assert list(manifest) == utterances
         assert [file.name for file in Path(folder).iterdir()] == ["manifest.train"]
@@ -48,7 +48,8 @@ def test_what_is_written_is_read(utterances: list[Utterance]) -> None:
 
 def test_the_written_form(tmp_path: Path) -> None:
     path = tmp_path / "m"
-    write_manifest(path, [Utterance("音/a.wav", 1.5, "你好"), Utterance("b", 1, "", "s", 0.5, 1.5)])
+    rows = [Utterance("音/a.wav", 1.5, "你好"), Utterance("b", 1, "", "s", 0.5, 1.5)]
+    write_manifests({path: rows})
     assert path.read_text("utf-8").splitlines() == [
         '{"audio_filepath": "音/a.wav", "duration": 1.5, "text": "你好"}',
         '{"audio_filepath": "b", "duration": 1, "text": "", '
@@ -161,7 +162,7 @@ def test_a_new_manifest_in_its_place_does_not_disturb(tmp_path: Path) -> None:
     manifest = Manifest.open([path])
     before = list(manifest)
     assert [utterance.audio for utterance in before] == ["a", "b"]
-    write_manifest(path, [Utterance("longer", 2, "x")])
+    write_manifests({path: [Utterance("longer", 2, "x")]})
     assert list(manifest) == before
     path.unlink()
     late = pickle.loads(pickle.dumps(manifest))  # a worker that starts now

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_utils.errors import InputError
-from data_utils.manifest import Utterance, write_manifest
+from data_utils.manifest import Utterance, write_manifests
 from data_utils.preparation.vocabulary import build_vocabulary
 from data_utils.settings import VocabularySettings
 from data_utils.text import Vocabulary
@@ -20,7 +20,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def manifest(split: str, *texts: str) -> str:
     path = f"dataset/manifest.{split}"
-    write_manifest(path, [Utterance(f"{i}.wav", 1, text) for i, text in enumerate(texts)])
+    rows = [Utterance(f"{i}.wav", 1, text) for i, text in enumerate(texts)]
+    write_manifests({Path(path): rows})
     return path
 
 

@@ -9,7 +9,7 @@ import soundfile
 
 from data_utils.errors import InputError
 from data_utils.features import extract
-from data_utils.manifest import Manifest, Utterance, write_manifest
+from data_utils.manifest import Manifest, Utterance, write_manifests
 from data_utils.normalizer import Normalizer
 from data_utils.preparation import statistics
 from data_utils.preparation.statistics import CHUNK, draw, measure
@@ -32,7 +32,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
         soundfile.write(f"dataset/{i}.wav", samples, 16000, subtype="FLOAT")
         clips.append(samples)
         utterances.append(Utterance(f"dataset/{i}.wav", len(samples) / 16000, "一"))
-    write_manifest("dataset/manifest.train", utterances)
+    write_manifests({Path("dataset/manifest.train"): utterances})
     return clips
 
 
@@ -102,7 +102,7 @@ def test_nothing_left_is_an_error_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., None]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_manifest("manifest.train", [Utterance("a.wav", 1.0, "一")])
+    write_manifests({Path("manifest.train"): [Utterance("a.wav", 1.0, "一")]})
     with pytest.raises(InputError, match=r"none of the 1 .* manifest.train:1: a.wav: file not fou"):
         run("--manifest_path=manifest.train")
     assert [item.name for item in tmp_path.iterdir()] == ["manifest.train"]
@@ -111,7 +111,7 @@ def test_nothing_left_is_an_error_and_leaves_no_file(
 def test_a_part_of_a_file_counts_as_that_part(corpus: list[np.ndarray]) -> None:
     whole = np.concatenate(corpus)
     soundfile.write("long.wav", whole, 16000, subtype="FLOAT")
-    write_manifest("m", [Utterance("long.wav", 0.5, "一", start=1.0, end=1.5)])
+    write_manifests({Path("m"): [Utterance("long.wav", 0.5, "一", start=1.0, end=1.5)]})
     result = measure(Manifest.open("m"), LINEAR, num_workers=1).statistics
     frames = extract(whole[16000:24000], LINEAR)
     assert result.count == len(frames)

@@ -14,7 +14,7 @@ from tones import RATE, Corpus
 
 from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.errors import InputError
-from data_utils.manifest import Manifest, write_manifest
+from data_utils.manifest import Manifest, write_manifests
 from data_utils.normalizer import Normalizer
 from data_utils.settings import BatchSettings, CorpusSettings
 from data_utils.text import Vocabulary
@@ -113,7 +113,7 @@ def test_labels_that_cannot_fit_are_named_with_both_numbers_and_the_rest_is_trai
     rows = list(Manifest.open(corpus.manifest))
     rows[2] = dataclasses.replace(rows[2], text="四四四四")  # 0.15 s: 7 frames, 3 outputs
     rows[7] = dataclasses.replace(rows[7], text="")
-    write_manifest(corpus.manifest, rows)
+    write_manifests({corpus.manifest: rows})
     task = make_task(corpus, score=False)
     complaints = capsys.readouterr().err.splitlines()
     assert complaints == [
@@ -132,7 +132,7 @@ def test_labels_that_cannot_fit_are_named_with_both_numbers_and_the_rest_is_trai
 def test_when_nothing_is_left_that_is_said(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus(["一", "二"])
     rows = [dataclasses.replace(row, text="") for row in Manifest.open(corpus.manifest)]
-    write_manifest(corpus.manifest, rows)
+    write_manifests({corpus.manifest: rows})
     with pytest.raises(InputError, match="all 2 utterances are like this"):
         make_task(corpus, score=False)
 
