@@ -196,6 +196,35 @@ def convert(value: Any, kind: Any, metadata: Mapping[str, Any], origin: str) -> 
     return _in_range(_scalar(value, inner, origin), metadata, origin)
 
 
+def from_json(settings: type[Settings], content: Any, origin: str) -> Settings:
+    """The settings object whose `dataclasses.asdict` was written as JSON.
+
+    Args:
+        settings: its class; a field that is missing has its default.
+        content: what was read.
+        origin: where, the beginning of an error's message.
+
+    Raises:
+        InputError: `content` is no object, or a field is unknown, of the wrong type, out of range.
+    """
+    if not isinstance(content, dict):
+        raise InputError(f"{origin}: an object expected, found {content!r}")
+    fields: dict[str, dataclasses.Field[Any]] = {
+        field.name: field
+        for field in dataclasses.fields(settings)  # type: ignore[arg-type]
+    }
+    kinds = typing.get_type_hints(settings)
+    for name in content:
+        if name not in fields:
+            raise InputError(f"{origin}: unknown {name!r}")
+    return settings(
+        **{
+            name: convert(value, kinds[name], fields[name].metadata, f"{origin}.{name}")
+            for name, value in content.items()
+        }
+    )
+
+
 def _scalar(value: Any, kind: type, origin: str) -> Any:
     word = str(value).strip().lower()
     if kind is bool:

@@ -14,7 +14,7 @@ from data_utils.manifest import Manifest
 from data_utils.normalizer import Normalizer
 from data_utils.settings import FeatureSettings
 from data_utils.text import Vocabulary
-from model_utils.options import Options
+from model_utils.options import Options, from_json
 from model_utils.settings import NetworkSettings
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 OUTPUT_LAYER = "output"
 """The layer of the network that has a row for each token of the vocabulary."""
+
+_PARTS = ("task", "vocabulary", "features", "normalizer", "network", "unknown")
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,36 @@ class Recogniser:
         Raises:
             InputError: a part of it is missing or not understood.
         """
+        task = info.get("task")
+        if isinstance(task, str) and task != "recognition":
+            raise InputError(f"{where}: a model for {task}, not for recognition")
         try:
-            if info["task"] != "recognition":
-                raise InputError(f"{where}: a model for {info['task']}, not for recognition")
-            return cls(
-                Vocabulary(tuple(info["vocabulary"])),
-                FeatureSettings(**info["features"]),
+            missing = [name for name in _PARTS if name not in info]
+            if missing:
+                raise InputError(f"{' and '.join(missing)} missing")
+            tokens, unknown = info["vocabulary"], info["unknown"]
+            if not isinstance(tokens, list) or not all(isinstance(t, str) for t in tokens):
+                raise InputError("vocabulary is no list of tokens")
+            if unknown not in ("unk", "drop"):
+                raise InputError(f"unknown is {unknown!r}")
+            found = cls(
+                Vocabulary(tuple(tokens)),
+                from_json(FeatureSettings, info["features"], "features"),
                 Normalizer.from_dict(info["normalizer"]),
-                NetworkSettings(**info["network"]),
-                info["unknown"],
+                from_json(NetworkSettings, info["network"], "network"),
+                unknown,
             )
-        except (KeyError, TypeError, ValueError) as error:
+            if found.normalizer.num_bins != found.num_bins:
+                raise InputError(
+                    f"statistics of {found.normalizer.num_bins} bins for features of "
+                    f"{found.num_bins}"
+                )
+            return found
+        except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
+            problem = " ".join(str(error).split())
             raise InputError(
-                f"{where}: {error} in its description; it was made by another version"
+                f"{where}: not a description that this version understands ({problem}); it was "
+                f"made by another version, or is damaged"
             ) from None
 
     @property

@@ -2,18 +2,28 @@
 
 import json
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tones
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tones import Corpus
 
+from data_utils.errors import InputError
 from data_utils.text import Vocabulary
+from model_utils import differences, runtime
 from model_utils.options import parse
+from model_utils.recogniser import resolve
+from model_utils.runtime import Device
 from model_utils.settings import TRAINING
+from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import read_arrays
+from model_utils.trainer.loop import Progress
 from model_utils.training import train_recogniser
 
 TEXTS = ["一", "二三", "四", "一二", "三", "二"]
@@ -23,6 +33,14 @@ Say = Callable[..., tuple[list[str], list[str]]]
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return tones.make_corpus(tmp_path_factory.mktemp("corpus"), TEXTS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prepared() -> Iterator[None]:
+    """Paddle is set up already, for all tests of the process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "prepare", lambda *_: Device("cpu", "plain", 1))
+        yield
 
 
 def options(corpus: Corpus, folder: Path, *more: str) -> list[str]:
@@ -35,8 +53,8 @@ def options(corpus: Corpus, folder: Path, *more: str) -> list[str]:
         f"--log_dir={folder / 'log'}",
         *("--feature_type=fbank", "--num_mel_bins=8", "--hop_ms=20", "--batch_size=2"),
         *("--num_conv_layers=1", "--conv_channels=2", "--num_rnn_layers=1", "--rnn_layer_size=4"),
-        *("--use_gpu=False", "--engine=plain", "--num_threads=1", "--num_workers=0"),
-        *("--augment_conf_path=None", "--save_interval=2", "--num_epoch=1", *more),
+        *("--num_workers=0", "--augment_conf_path=None", "--save_interval=2", "--num_epoch=1"),
+        *more,
     ]
 
 
@@ -175,3 +193,58 @@ def test_of_lone_pretrained_weights_only_shapes_are_compared(
     out, err = train(f"--pretrained_model={lone}")
     assert len(those(err, f"note: no 7.json beside {lone}: only shapes")) == 1
     assert f"pretrained: {lone}, all weights" in out
+
+
+# Whatever a checkpoint's JSON holds
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 4)
+    | st.floats()
+    | st.sampled_from(["", "x", "7", "None", "gru", "<blank>", "\n"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value inside a JSON value; of lists only to the first."""
+    if isinstance(value, dict):
+        inner = list(value.items())
+    else:
+        inner = list(enumerate(value[:1])) if isinstance(value, list) else []
+    return [path] * bool(path) + [p for key, item in inner for p in places(item, (*path, key))]
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_a_changed_description_is_understood_or_refused_in_one_line(
+    data: st.DataObject, model: Path
+) -> None:
+    text = (model / "1.json").read_text("utf-8")
+    info = json.loads(text)
+    *above, key = data.draw(st.sampled_from(places(info)))
+    part = info
+    for name in above:
+        part = part[name]
+    part[key] = data.draw(JSON)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "1.pdparams"
+        shutil.copy(model / "1.pdparams", path)
+        path.with_suffix(".json").write_text(json.dumps(info), "utf-8")
+        defaults = parse("train.py", TRAINING, [])
+        try:
+            saved = checkpoint.load(path)
+            assert saved.info is not None and saved.epoch >= 0
+            recogniser = resolve(defaults, saved, None, None)
+            network = recogniser.build(compile_convolutions=False)
+            checkpoint.set_weights(network, saved)
+            Progress.of(saved.info.get("progress"), path)
+        except InputError as error:
+            assert str(error).startswith(str(path.with_suffix(""))) and "\n" not in str(error)
+        else:
+            differences.of_runs(saved.info, defaults, Device("cpu", "plain", 1))
+            differences.of_input(recogniser, recogniser)
