@@ -155,6 +155,19 @@ def test_the_same_bytes_for_any_number_of_workers(corpus, tmp_path):
     assert contents(tmp_path) == contents(corpus)
 
 
+def test_two_cores_speak_3000_clips_in_a_minute(tmp_path):
+    """One voice's share of them, its process included, in CPU seconds: other load counts less."""
+    clips = [clip for clip in plan(GenerationSettings()) if clip.voice == VOICES[0]]
+    assert len(clips) == pytest.approx(3000 / len(VOICES), abs=20)
+    before = os.times()
+    synthesis._speak_apart(clips, tmp_path, 0)
+    after = os.times()
+    seconds = after.children_user - before.children_user
+    seconds += after.children_system - before.children_system
+    assert 2 * len(clips) / seconds > 3000 / 60
+    assert len(list(tmp_path.rglob("*.wav"))) == len(clips)
+
+
 def test_an_interrupted_run_goes_on_and_keeps_what_exists(tmp_path):
     # One voice speaks several clips here: those after the missing one depend on it having spoken.
     voice = VOICES[0]
