@@ -5,16 +5,19 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from pages import HOME, PAGES, commands, name, spans
 
+from data_utils.settings import GenerationSettings
 from model_utils.settings import TRAINING
 
 SCRIPTS = [f"{s}.py" for s in ("train", "eval", "infer")]
 SCRIPTS += [f"tools/{path.name}" for path in sorted(HOME.glob("tools/*.py"))]
+GENERATION = [GenerationSettings]
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w*(?:-\w+)*")
 OF_OTHERS = ("visualdl", "pip", "python -m", "make", "git", "sudo", "apt", "py -", "Set-")
 
@@ -55,9 +58,11 @@ def test_options_in_the_text_exist(page: Path, known: dict[str, set[str]]) -> No
             assert set(FLAG.findall(span)) <= every, span
 
 
-@pytest.mark.parametrize("page", ["docs/train.md", "docs/train.zh.md"])
-def test_table_of_options_is_complete(page: str) -> None:
-    rows = re.findall(r"^\| `--(\w+)` \| (.*?) \|", (HOME / page).read_text("utf-8"), re.M)
-    fields = [field for group in TRAINING for field in dataclasses.fields(group)]
+@pytest.mark.parametrize("language", ["md", "zh.md"])
+@pytest.mark.parametrize(("page", "groups"), [("train", TRAINING), ("prepare", GENERATION)])
+def test_table_of_options_is_complete(page: str, groups: Sequence[type], language: str) -> None:
+    text = (HOME / "docs" / f"{page}.{language}").read_text("utf-8")
+    rows = re.findall(r"^\| `--(\w+)` \| (.*?) \|.*\n(?!\|--)", text, re.M)  # no table's head
+    fields = [field for group in groups for field in dataclasses.fields(group)]
     defaults = [",".join(f.default) if isinstance(f.default, tuple) else f.default for f in fields]
     assert rows == [(f.name, str(d)) for f, d in zip(fields, defaults, strict=True)]
