@@ -5,6 +5,7 @@ and an optional extra (`quickstart`): the corpus needs it, training never does.
 """
 
 import ctypes
+import functools
 import hashlib
 import json
 import os
@@ -26,7 +27,7 @@ from data_utils.audio import SAMPLE_RATE, Samples, level_db, read_audio, resampl
 from data_utils.errors import InputError
 from data_utils.preparation.annotation import annotations_in
 from data_utils.settings import GenerationSettings
-from data_utils.workers import available_cores, deaths_explained, spawn_pool
+from data_utils.workers import available_cores, spawned_map
 
 RECIPE = 1
 """Raised whenever the same settings give other clips; stored beside the corpus."""
@@ -257,8 +258,8 @@ def _speak_apart(clips: Sequence[Clip], output: Path, seed: int) -> None:
     no call resets: only a fresh process gives the same samples again.
     """
     # An interrupt stops the parent; a voice already started is finished in a second.
-    with deaths_explained(_GO_ON), spawn_pool(1) as process:
-        process.submit(_speak, clips, output, seed).result()
+    speak = functools.partial(_speak, output=output, seed=seed)
+    list(spawned_map(speak, [clips], 1, cure=_GO_ON))
 
 
 def _speak(clips: Sequence[Clip], output: Path, seed: int) -> None:

@@ -1,6 +1,5 @@
 """Worker processes: how many there may be, and pools of them that leave nothing behind."""
 
-import contextlib
 import multiprocessing
 import os
 import signal
@@ -45,22 +44,6 @@ def spawn_pool(
     )
 
 
-@contextlib.contextmanager
-def deaths_explained(cure: str) -> Iterator[None]:
-    """Say in one line that a worker died inside the block.
-
-    Args:
-        cure: end of the line: what became of the work, and what to do.
-
-    Raises:
-        InputError: a worker died; Python would show a traceback of its own innards.
-    """
-    try:
-        yield
-    except BrokenProcessPool:
-        raise InputError(f"a worker process died (killed, or out of memory); {cure}") from None
-
-
 def spawned_map(
     function: Callable[[Item], Result],
     items: Iterable[Item],
@@ -77,20 +60,21 @@ def spawned_map(
         function: named in a module, so that it can be sent to a process.
         items: what to send to it.
         num_workers: processes.
-        cure: end of the line that says that a worker died, see `deaths_explained`.
+        cure: end of the line that says that a worker died: what became of the work, what to do.
         chunksize: items that are sent to a process at a time.
         initializer: called once in each process as it starts.
         arguments: of the initializer.
 
     Raises:
-        InputError: a worker died.
+        InputError: a worker died; Python would show a traceback of its own innards.
     """
-    with deaths_explained(cure):
-        pool = spawn_pool(num_workers, initializer, *arguments)
-        try:
-            yield from pool.map(function, items, chunksize=chunksize)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    pool = spawn_pool(num_workers, initializer, *arguments)
+    try:
+        yield from pool.map(function, items, chunksize=chunksize)
+    except BrokenProcessPool:
+        raise InputError(f"a worker process died (killed, or out of memory); {cure}") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _start(initializer: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> None:
