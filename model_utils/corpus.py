@@ -3,7 +3,9 @@
 Opened before Paddle is imported, so that mistakes show at once.
 """
 
+import itertools
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_utils.augmentation.pipeline import AugmentationPipeline
@@ -25,6 +27,19 @@ class Corpus:
     training: SpeechDataset
     scored: dict[str, SpeechDataset]
     """Sets scored after each epoch; the first decides which epoch is best."""
+    outside: Manifest
+    """Utterances that are not trained on because of their duration."""
+    misfits: list[str]
+    """Those that no loss can be computed for: where and why."""
+
+    def left_out(self) -> Iterator[str]:
+        """Every utterance of the training manifests that is not trained on: where and why."""
+        for index, utterance in enumerate(self.outside):
+            yield (
+                f"{self.outside.where(index)}: {utterance.audio}: lasts {utterance.duration:.2f} "
+                f"s, outside --min_duration and --max_duration"
+            )
+        yield from self.misfits
 
 
 def open_corpus(
@@ -67,20 +82,16 @@ def open_corpus(
             for name, path in scored.items()
             if path
         },
+        manifest.left_out,
+        list(problems.values()),
     )
-    outside = manifest.left_out
-    reasons = [
-        f"{outside.where(index)}: {utterance.audio}: lasts {utterance.duration:.2f} s, "
-        f"outside --min_duration and --max_duration"
-        for index, utterance in enumerate(outside[:SHOWN_PROBLEMS])
-    ]
-    _name_left_out(reasons, len(outside))
-    _name_left_out(list(problems.values()), len(problems))
+    _name_left_out(corpus.left_out(), len(corpus.outside))
+    _name_left_out(iter(corpus.misfits), len(corpus.misfits))
     return corpus
 
 
-def _name_left_out(reasons: list[str], count: int) -> None:
-    for shown in reasons[:SHOWN_PROBLEMS]:
+def _name_left_out(reasons: Iterator[str], count: int) -> None:
+    for shown in itertools.islice(reasons, min(count, SHOWN_PROBLEMS)):
         print(f"left out: {shown}", file=sys.stderr)
     if count > SHOWN_PROBLEMS:
         print(f"left out: {count - SHOWN_PROBLEMS} more like these", file=sys.stderr)

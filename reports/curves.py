@@ -6,9 +6,7 @@ from pathlib import Path
 
 from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
-from model_utils.trainer.runlog import METRICS
-
-LOSS, RATE = "Train loss", "Learning rate"
+from model_utils.trainer.runlog import LOSS, METRICS, RATE
 
 Curve = list[tuple[float, float]]
 """(step or epoch, value), in order of time."""

@@ -118,6 +118,7 @@ class RecognitionTask:
     ) -> None:
         self.recogniser = recogniser
         self.training = corpus.training
+        self.left_out = corpus.left_out
         self._scored = corpus.scored
         self.score_sets = list(corpus.scored)
         self.batching = batching

@@ -158,6 +158,7 @@ class Trainer:
         num_batches = self.task.num_batches()
         self.log = RunLog(Path(self.run.log_dir), self.run.num_epoch, num_batches)
         try:
+            self.log.list_left_out(self.task.left_out())
             for epoch in range(self.progress.epoch, self.run.num_epoch + 1):
                 self._train_epoch(epoch, num_batches)
                 self.progress.epoch, self.progress.batch = epoch + 1, 0
@@ -184,7 +185,7 @@ class Trainer:
         for number, batch in self._batches(epoch, num_batches):
             rate = self.learning_rate(epoch, number)
             for problem in self.task.problems(batch):
-                self.log.warn_once(f"left out: {problem}")
+                self.log.left_out(problem)
                 lost.append(problem)
             loss = self._step(batch, rate)
             if np.isfinite(loss):

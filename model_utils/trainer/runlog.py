@@ -4,9 +4,11 @@ Each run, a resumed one too, writes into a folder of its own under the log folde
 shows one file a folder; nothing of an earlier run is touched.
 """
 
+import itertools
 import json
 import sys
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,11 @@ from typing import Any
 from tqdm import tqdm
 
 METRICS = "metrics.jsonl"
+"""The file of a run's folder that holds its numbers, a JSON object a line."""
+LOSS, RATE = "Train loss", "Learning rate"
+"""Tags of two of its curves; those of scores are such as `Test cer`."""
+LEFT_OUT = "left_out.txt"
+"""The file of a run's folder that names all that is not trained on, where and why, a line each."""
 
 ETA_MEMORY = 0.98
 """Weight of the past in the smoothed seconds per batch: a memory of about 50 batches."""
@@ -85,8 +92,8 @@ class RunLog:
             f"batch: [{batch}/{self._num_batches}], learning rate: {rate:.8f}, "
             f"train loss: {loss:.6f}, eta: {eta}"
         )
-        self._record("Train loss", loss, step, epoch)
-        self._record("Learning rate", rate, step, epoch)
+        self._record(LOSS, loss, step, epoch)
+        self._record(RATE, rate, step, epoch)
 
     def score(self, epoch: int, name: str, measure: str, value: float, detail: str) -> None:
         """One line of scoring; the curve's tag is such as `Test cer`, over epochs."""
@@ -105,22 +112,43 @@ class RunLog:
             self._bar.refresh()
 
     def warn(self, line: str) -> None:
-        """Print a line to stderr without tearing the progress bar."""
-        if self._bar is not None:
-            self._bar.clear()
-        print(f"warning: {line}", file=sys.stderr, flush=True)
+        """Print a warning without tearing the progress bar."""
+        self._say_aside(f"warning: {line}")
 
-    def warn_once(self, line: str) -> None:
-        """Print a line to stderr the first time it comes: the next epoch meets the same file."""
-        if line not in self._told:
-            self._told.add(line)
-            self.warn(line)
+    def list_left_out(self, reasons: Iterable[str]) -> None:
+        """Write what is left out of the whole run into `LEFT_OUT`, and say where that is."""
+        if self._write_left_out(reasons):
+            self._say_aside(f"all that is left out: {self.folder / LEFT_OUT}")
+
+    def left_out(self, problem: str) -> None:
+        """Warn of what turns out to be unusable, once (the next epoch meets it again); list it."""
+        if problem not in self._told:
+            self._told.add(problem)
+            self.warn(f"left out: {problem}")
+            self._write_left_out([problem])
 
     def close(self) -> None:
         """Finish the files."""
         self.end_epoch()
         self._curves.close()
         self._metrics.close()
+
+    def _say_aside(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+        print(line, file=sys.stderr, flush=True)
+
+    def _write_left_out(self, reasons: Iterable[str]) -> bool:
+        """Append lines; where there are none, no file is made."""
+        rest = iter(reasons)
+        first = next(rest, None)
+        if first is None:
+            return False
+        # A name that is not UTF-8 is escaped.
+        file = self.folder / LEFT_OUT
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.writelines(f"{reason}\n" for reason in itertools.chain([first], rest))
+        return True
 
     def _record(self, tag: str, value: float, step: int, epoch: int) -> None:
         self._curves.add_scalar(tag=tag, step=step, value=value)

@@ -1,6 +1,6 @@
 """What a task hands to the trainer: batches, a network, a loss per item, a score."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -26,6 +26,9 @@ class Task(Protocol[BatchType]):
     network: nn.Layer
     score_sets: list[str]
     """Sets scored after each epoch, "dev" and "test"; the first decides what is best."""
+
+    def left_out(self) -> Iterable[str]:
+        """Items that are not trained on, where and why: what is known before training."""
 
     def num_batches(self) -> int:
         """Batches in every epoch."""

@@ -129,6 +129,27 @@ def test_labels_that_cannot_fit_are_named_with_both_numbers_and_the_rest_is_trai
     assert "not finite" not in capsys.readouterr().err
 
 
+def test_of_many_the_first_are_shown_and_all_are_listed(
+    make_corpus: MakeCorpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = make_corpus([*TEXTS, *TEXTS])
+    rows = list(Manifest.open(corpus.manifest))
+    rows[:13] = [dataclasses.replace(row, text="") for row in rows[:13]]
+    rows[13:15] = [dataclasses.replace(row, duration=60.0) for row in rows[13:15]]
+    write_manifests({corpus.manifest: rows})
+    task = make_task(corpus, score=False)
+    complaints = capsys.readouterr().err.splitlines()
+    listed = list(task.left_out())
+    assert [line.split(": ")[0] for line in listed] == [
+        f"{corpus.manifest}:{line}" for line in (14, 15, *range(1, 14))
+    ]
+    assert all("lasts 60.00 s, outside --min_duration" in line for line in listed[:2])
+    assert complaints == [
+        *(f"left out: {line}" for line in listed[:12]),
+        "left out: 3 more like these",
+    ]
+
+
 def test_when_nothing_is_left_that_is_said(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus(["一", "二"])
     rows = [dataclasses.replace(row, text="") for row in Manifest.open(corpus.manifest)]

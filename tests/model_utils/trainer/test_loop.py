@@ -46,9 +46,13 @@ class Regression:
         self.poisoned: set[int] = set()
         self.empty: set[int] = set()
         self.missing: set[int] = set()
+        self.unfit: list[str] = []
         self.points = 6
         self.asked: list[tuple[int, int]] = []
         self.modes: list[bool] = []
+
+    def left_out(self) -> list[str]:
+        return self.unfit
 
     def num_batches(self) -> int:
         return BATCHES
@@ -483,6 +487,25 @@ def test_a_batch_that_lost_all_its_items_is_no_step(
     complaints = capsys.readouterr().err.splitlines()
     assert complaints == [f"warning: left out: point {place} is lost" for place in (0, 2)]
     assert same(*(checkpoint.load(tmp_path / "param" / f"1_batch_{n}") for n in (2, 3)))
+
+
+def test_all_that_is_left_out_is_listed_beside_the_curves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = Regression(())
+    task.unfit = [f"point -{number} is odd" for number in range(30)]
+    task.empty = {1, BATCHES + 1}
+    train(tmp_path, task, num_epoch=2)
+    [listed] = (tmp_path / "log").glob("*/left_out.txt")
+    lost = [f"point {place} is lost" for place in (1, BATCHES + 1)]
+    assert listed.read_text("utf-8").splitlines() == task.unfit + lost
+    complaints = capsys.readouterr().err.splitlines()
+    assert complaints == [
+        f"all that is left out: {listed}",
+        *(f"warning: left out: {problem}" for problem in lost),
+    ]
+    train(tmp_path / "whole", Regression(()), num_epoch=1)
+    assert not list((tmp_path / "whole" / "log").glob("*/left_out.txt"))
 
 
 def test_gradients_that_are_no_numbers_skip_the_step_too(

@@ -92,11 +92,11 @@ def test_elsewhere_there_are_lines_alone(
     log.start_epoch(1, 0)
     log.batch_done()
     log.score(1, "dev", "cer", 0.25, "errors 1 / 4")
-    log.warn_once("look")
-    log.warn_once("look")
+    log.left_out("look")
+    log.left_out("look")
     log.close()
     printed, complaints = capsys.readouterr()
     assert re.fullmatch(r"Dev \[.*\] epoch: \[1/1\], cer: 0.25000 \(errors 1 / 4\)\n", printed)
-    assert complaints == "warning: look\n"
+    assert complaints == "warning: left out: look\n"
     [row] = [json.loads(line) for line in (log.folder / runlog.METRICS).open(encoding="utf-8")]
     assert (row["tag"], row["step"], row["value"]) == ("Dev cer", 1, 0.25)
