@@ -4,6 +4,7 @@ Nothing here imports NumPy or anything heavier, so that `--help` answers at once
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,7 +33,8 @@ def option(
         unit: unit of the value ("s", "dB"), shown behind the help.
         aliases: other names by which users know it.
         minimum: smallest value allowed, itself included.
-        maximum: largest value allowed, itself included.
+        maximum: largest value allowed, itself included; infinity is a number only where it is one
+            of the bounds.
     """
     return dataclasses.field(
         default=default,
@@ -62,7 +64,9 @@ class CorpusSettings:
         "./dataset/mean_std.npz", "mean and std of the features, from tools/compute_mean_std.py"
     )
     min_duration: float = option(0.0, "shorter utterances are left out", unit="s", minimum=0)
-    max_duration: float = option(20.0, "longer utterances are left out", unit="s", minimum=0)
+    max_duration: float = option(
+        20.0, "longer utterances are left out", unit="s", minimum=0, maximum=math.inf
+    )
     unknown: Literal["unk", "drop"] = option(
         "unk", "characters that are not in the vocabulary: train on <unk>, or drop them"
     )

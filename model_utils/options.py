@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import dataclasses
 import io
+import math
 import os
 import sys
 import types
@@ -249,9 +250,11 @@ def _scalar(value: Any, kind: type, origin: str) -> Any:
 
 def _in_range(value: Any, metadata: Mapping[str, Any], origin: str) -> Any:
     low, high = metadata["minimum"], metadata["maximum"]
+    if value in (math.inf, -math.inf) and value not in (low, high):
+        raise InputError(f"{origin}: a finite number expected, found {value}")
     if (low is not None and value < low) or (high is not None and value > high):
-        bounds = f"at least {low}" if high is None else f"at most {high}"
-        if low is not None and high is not None:
+        bounds = f"at least {low}" if high in (None, math.inf) else f"at most {high}"
+        if low is not None and high not in (None, math.inf):
             bounds = f"between {low} and {high}"
         raise InputError(f"{origin}: must be {bounds}, found {value}")
     return value

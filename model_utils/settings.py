@@ -60,7 +60,7 @@ class OptimisationSettings:
         1e-5, "L2 added to the gradient (adam), or decoupled decay (adamw)", minimum=0
     )
     grad_clip: float | None = option(
-        400.0, "largest norm of the gradient, None for no limit", minimum=0
+        400.0, "largest norm of the gradient, None for no limit", minimum=1e-6
     )
 
 

@@ -60,11 +60,11 @@ def build_optimizer(
     settings: OptimisationSettings, network: nn.Layer
 ) -> paddle.optimizer.Optimizer:
     """The optimizer of the network's trained values; its rate is set at each step."""
-    clip = paddle.nn.ClipGradByGlobalNorm(settings.grad_clip) if settings.grad_clip else None
+    limit = settings.grad_clip
     common: dict[str, Any] = {
         "learning_rate": settings.learning_rate,
         "parameters": network.parameters(),
-        "grad_clip": clip,
+        "grad_clip": None if limit is None else paddle.nn.ClipGradByGlobalNorm(limit),
     }
     if settings.optimizer == "adamw":
         # Decay pulls matrices towards zero; biases and the scales of normalisation stay free.

@@ -36,7 +36,7 @@ class Things:
     loud: bool = option(False, "whether")
     quiet: bool = option(True, "whether not")
     colour: Literal["red", "green"] = option("red", "which")
-    limit: float | None = option(1.5, "up to", unit="s")
+    limit: float | None = option(1.5, "up to", unit="s", maximum=float("inf"))
     parts: tuple[str, ...] = option(("a",), "with commas")
     files: list[str] | None = option(None, "with spaces")
 
@@ -188,6 +188,8 @@ def test_tuples_by_commas_and_lists_by_spaces() -> None:
         ("--count=0", "--count: must be between 1 and 9, found 0"),
         ("--count=10", "--count: must be between 1 and 9, found 10"),
         ("--ratio=-0.1", "--ratio: must be at least 0, found -0.1"),
+        ("--ratio=inf", "--ratio: a finite number expected, found inf"),
+        ("--limit=-inf", "--limit: a finite number expected, found -inf"),
     ],
 )
 def test_wrong_values_are_named(argument: str, message: str) -> None:
@@ -315,6 +317,25 @@ def test_table_of_training_lists_every_option_once() -> None:
     assert names == sorted(names) and len(set(names)) == len(names)
     assert "train_manifest: ./dataset/manifest.train" in lines
     json.dumps(options.as_dict())  # checkpoints hold them
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--learning_rate=inf", "a finite number expected"),
+        ("--weight_decay=inf", "a finite number expected"),
+        ("--grad_clip=0", "must be at least 1e-06"),
+        ("--grad_clip=inf", "a finite number expected"),
+        ("--max_duration=-1", "must be at least 0,"),
+        ("--dropout=inf", "a finite number expected"),
+    ],
+)
+def test_settings_of_training_that_no_run_can_use(argument: str, message: str) -> None:
+    found = refused(argument, command=TRAINING)
+    assert found.startswith(f"{argument.partition('=')[0]}: {message}")
+    limits = parse("train.py", TRAINING, ["--grad_clip=None", "--max_duration=inf"])
+    assert limits[OptimisationSettings].grad_clip is None
+    assert limits[CorpusSettings].max_duration == float("inf")
 
 
 def test_defaults_are_those_users_know() -> None:
