@@ -111,8 +111,8 @@ class Pretrained:
         other = Recogniser.of(saved.info, str(saved.path))
         if difference := differences.of_input(other, recogniser):
             print(
-                f"warning: {saved.path} was trained on other features ({difference}): its weights "
-                f"may be of little use here",
+                f"warning: {saved.path} was trained on other features ({difference}); its weights "
+                f"fit best with the features and the --mean_std_path it was trained with",
                 file=sys.stderr,
             )
         difference = other.vocabulary.difference(recogniser.vocabulary)
