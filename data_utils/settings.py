@@ -85,7 +85,7 @@ class BatchSettings:
         "./conf/augmentation.json", "augmentation of the training data, None for none"
     )
     num_workers: int | None = option(
-        None, "processes that load data, 0 for none; None: half the cores, 4 at most", minimum=0
+        None, "processes that load data, 0 for none; None: one per four cores, 8 at most", minimum=0
     )
     audio_cache_mb: int = option(
         1024,

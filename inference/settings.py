@@ -30,7 +30,7 @@ class EvaluationSettings:
     error_rate_type: Literal["cer", "wer"] = option("cer", "count characters or words")
     batch_size: int = option(64, "utterances in a batch", minimum=1)
     num_workers: int | None = option(
-        None, "processes that load data, 0 for none; None: half the cores, 4 at most", minimum=0
+        None, "processes that load data, 0 for none; None: one per four cores, 8 at most", minimum=0
     )
     result_path: str = option(
         "./results/eval.txt", "file of references and hypotheses, four lines an utterance"
