@@ -69,7 +69,7 @@ class Options:
         """The table that training prints: one `name: value` a line, sorted."""
         values = self.as_dict()
         lines = [
-            f"{name}: {','.join(value) if isinstance(value, tuple) else value}"
+            f"{name}: {','.join(map(str, value)) if isinstance(value, tuple) else value}"
             for name, value in sorted(values.items())
         ]
         return "\n".join([TITLE, *lines, RULE])
@@ -188,7 +188,8 @@ def convert(value: Any, kind: Any, metadata: Mapping[str, Any], origin: str) -> 
         # A tuple is written with commas, a list (of files, whose names may hold one) with spaces.
         split = [value] if typing.get_origin(inner) is list else str(value).split(",")
         items = value if isinstance(value, list | tuple) else split
-        return typing.get_origin(inner)(str(item) for item in items)
+        element = typing.get_args(inner)[0]
+        return typing.get_origin(inner)(_scalar(item, element, origin) for item in items)
     if typing.get_origin(inner) is Literal:
         choices = typing.get_args(inner)
         if value not in choices:
@@ -343,7 +344,9 @@ def _parser(
 def _add_flag(parser: _Parser, field: "dataclasses.Field[Any]", kind: Any) -> None:
     meta = field.metadata
     inner = next(item for item in (typing.get_args(kind) if _is_union(kind) else (kind,)))
-    default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+    default = field.default
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
     unit = f" {meta['unit']}" if meta["unit"] and default is not None else ""
     text = f"{meta['help']} [{default}{unit}]".replace("%", "%%")
     names = [f"-{a}" if len(a) == 1 else f"--{a}" for a in meta["aliases"]]

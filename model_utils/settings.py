@@ -42,25 +42,90 @@ class NetworkSettings:
 class OptimisationSettings:
     """How gradients become new weights."""
 
-    optimizer: Literal["adam", "adamw"] = option("adam", "update rule")
-    learning_rate: float = option(
-        1e-4, "largest learning rate of the schedule", minimum=0, aliases=("lr",)
-    )
-    lr_schedule: Literal["exponential", "constant", "onecycle"] = option(
-        "exponential",
-        "exponential: times lr_decay an epoch; onecycle: up for warmup_share of the run, then down",
-    )
-    lr_decay: float = option(
-        0.83, "factor per epoch of the exponential schedule", minimum=0, maximum=1
-    )
-    warmup_share: float = option(
-        0.3, "share of the run in which the onecycle schedule rises", minimum=0, maximum=1
-    )
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad"] = option("adam", "update rule")
     weight_decay: float = option(
-        1e-5, "L2 added to the gradient (adam), or decoupled decay (adamw)", minimum=0
+        1e-5, "L2 added to the gradient; adamw: decoupled decay of the matrices", minimum=0
     )
     grad_clip: float | None = option(
         400.0, "largest norm of the gradient, None for no limit", minimum=1e-6
+    )
+    momentum: float = option(
+        0.9, "sgd, rmsprop: weight of the past steps", minimum=0, maximum=0.9999
+    )
+    dampening: float = option(
+        0.0, "sgd: share of each new gradient kept out of the momentum", minimum=0, maximum=0.9999
+    )
+    nesterov: bool = option(False, "sgd: look ahead along the momentum")
+    beta1: float = option(
+        0.9, "adam, adamw: weight of the past in the mean gradient", minimum=0, maximum=0.9999
+    )
+    beta2: float = option(
+        0.999, "adam, adamw: weight of the past in the mean square", minimum=0, maximum=0.999999
+    )
+    rho: float = option(
+        0.95, "rmsprop: weight of the past in the mean square", minimum=0, maximum=0.999999
+    )
+    centered: bool = option(
+        False, "rmsprop: divide by the deviation, not the root of the mean square"
+    )
+    epsilon: float = option(
+        1e-8, "added to the divisor of adam, adamw, rmsprop and adagrad", minimum=1e-12
+    )
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """The learning rate over the run."""
+
+    learning_rate: float = option(
+        1e-4, "largest learning rate of the schedule", minimum=0, aliases=("lr",)
+    )
+    lr_schedule: Literal[
+        "exponential",
+        "constant",
+        "step",
+        "multistep",
+        "cosine",
+        "linear",
+        "noam",
+        "plateau",
+        "onecycle",
+    ] = option("exponential", "shape of the learning rate over the run, see docs/train")
+    lr_interval: Literal["epoch", "batch"] = option(
+        "epoch",
+        "exponential, cosine and linear: a new rate each epoch, or at every batch between",
+    )
+    lr_decay: float = option(
+        0.83,
+        "factor: per epoch (exponential), each lr_step_epochs (step), at each of lr_milestones "
+        "(multistep), where the score stands still (plateau)",
+        minimum=0,
+        maximum=1,
+    )
+    lr_step_epochs: int = option(10, "step: epochs from one reduction to the next", minimum=1)
+    lr_milestones: tuple[int, ...] = option(
+        (), "multistep: epochs after which the rate falls, separated by commas"
+    )
+    lr_cycle_epochs: float | None = option(
+        None, "cosine: epochs from the top to the bottom; None: the whole run", minimum=1
+    )
+    lr_cycle_growth: float = option(
+        1.0, "cosine: how many times as long each cycle is as the one before", minimum=1
+    )
+    lr_start_share: float = option(
+        1.0, "linear: first rate as a share of learning_rate", minimum=0, maximum=1
+    )
+    lr_end_share: float = option(
+        0.0, "cosine, linear: last rate as a share of learning_rate", minimum=0, maximum=1
+    )
+    plateau_patience: int = option(
+        2, "plateau: epochs without a better score before the rate falls", minimum=0
+    )
+    warmup_steps: int = option(
+        0, "batches in which the rate rises from 0; noam turns at the last of them", minimum=0
+    )
+    warmup_share: float = option(
+        0.3, "onecycle: share of the run in which the rate rises", minimum=0, maximum=1
     )
 
 
@@ -99,6 +164,7 @@ TRAINING: tuple[type, ...] = (
     FeatureSettings,
     NetworkSettings,
     OptimisationSettings,
+    ScheduleSettings,
     RunSettings,
     DeviceSettings,
 )

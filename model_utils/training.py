@@ -16,7 +16,12 @@ from model_utils import differences, runtime
 from model_utils.corpus import open_corpus
 from model_utils.options import Options
 from model_utils.recogniser import OUTPUT_LAYER, Recogniser, resolve
-from model_utils.settings import DeviceSettings, OptimisationSettings, RunSettings
+from model_utils.settings import (
+    DeviceSettings,
+    OptimisationSettings,
+    RunSettings,
+    ScheduleSettings,
+)
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
@@ -37,6 +42,12 @@ def train_recogniser(options: Options) -> None:
     run, batching, files = options[RunSettings], options[BatchSettings], options[CorpusSettings]
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")
+    scored = not run.test_off and (files.dev_manifest or files.test_manifest)
+    if options[ScheduleSettings].lr_schedule == "plateau" and not scored:
+        raise InputError(
+            "--lr_schedule=plateau: nothing is scored, so the rate would never fall; "
+            "give --dev_manifest=FILE"
+        )
     check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
     resumed = None if run.resume_model is None else checkpoint.load(run.resume_model)
     recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
@@ -64,7 +75,14 @@ def train_recogniser(options: Options) -> None:
     ) as task:
         print(f"{stamp()} 训练数据数量：{len(task.training.manifest)}\n", flush=True)
         _advise(task.score_sets, len(task.training.manifest), options)
-        trainer = Trainer(task, options[OptimisationSettings], run, device, options.as_dict())
+        trainer = Trainer(
+            task,
+            options[OptimisationSettings],
+            options[ScheduleSettings],
+            run,
+            device,
+            options.as_dict(),
+        )
         if resumed is not None:
             again = trainer.resume(resumed)
             _report_resumed(resumed, again, options, device, trainer)
@@ -178,7 +196,7 @@ def _report_resumed(
             f"{epoch} begins again with its first",
             file=sys.stderr,
         )
-    if rate < FAINT * options[OptimisationSettings].learning_rate:
+    if rate < FAINT * options[ScheduleSettings].learning_rate:
         print(
             f"warning: at a learning rate of {rate:.3g} next to nothing is learned; to fine-tune, "
             f"give --lr_schedule=constant --learning_rate=1e-5",

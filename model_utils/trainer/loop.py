@@ -14,49 +14,12 @@ import paddle
 
 from data_utils.errors import InputError
 from model_utils import runtime
-from model_utils.settings import OptimisationSettings, RunSettings
-from model_utils.trainer import checkpoint, optimisation
+from model_utils.settings import OptimisationSettings, RunSettings, ScheduleSettings
+from model_utils.trainer import checkpoint, optimisation, schedules
 from model_utils.trainer.checkpoint import Checkpoint
+from model_utils.trainer.progress import Progress
 from model_utils.trainer.runlog import RunLog
 from model_utils.trainer.task import Score, Task
-
-
-@dataclasses.dataclass
-class Progress:
-    """Where a run is; all that a resumed run needs beside weights and optimizer."""
-
-    epoch: int = 1
-    """The epoch being trained, from 1."""
-    batch: int = 0
-    """Batches of it that are done."""
-    step: int = 0
-    """Batches done in all."""
-    best: dict[str, Any] | None = None
-    """Epoch, set, measure and value of the best score so far."""
-
-    @classmethod
-    def of(cls, content: Any, where: Path) -> "Progress":
-        """The place that a checkpoint's JSON holds.
-
-        Raises:
-            InputError: it is none.
-        """
-        kinds = {"epoch": int, "set": str, "measure": str, "value": float}
-        try:
-            if not isinstance(content, dict):
-                raise TypeError(f"progress is {content!r}")
-            progress = cls(**content)
-            place, best = (progress.epoch, progress.batch, progress.step), progress.best
-            if any(type(number) is not int or number < 0 for number in place) or not place[0]:
-                raise TypeError(f"epoch, batch and step are {', '.join(map(repr, place))}")
-            if best is not None and {k: type(v) for k, v in best.items()} != kinds:
-                raise TypeError(f"best is {best!r}")
-        except (TypeError, AttributeError) as error:
-            raise InputError(
-                f"{where}: no place to go on from in its description ({error}); "
-                f"start anew from it with --pretrained_model"
-            ) from None
-        return progress
 
 
 class Trainer:
@@ -65,6 +28,7 @@ class Trainer:
     Args:
         task: what is trained.
         settings: how gradients become weights.
+        schedule: the learning rate over the run.
         run: how long, and what is left behind.
         device: what is computed on.
         options: every option of the command, kept in the checkpoints.
@@ -74,12 +38,13 @@ class Trainer:
         self,
         task: Task,
         settings: OptimisationSettings,
+        schedule: ScheduleSettings,
         run: RunSettings,
         device: runtime.Device,
         options: Mapping[str, Any],
     ) -> None:
         self.task = task
-        self.settings = settings
+        self.schedule = schedule
         self.run = run
         self.device = device
         self.options = dict(options)
@@ -142,10 +107,10 @@ class Trainer:
 
     def learning_rate(self, epoch: int, batch: int) -> float:
         """The rate of one batch of the run."""
-        num_batches = self.task.num_batches()
-        return optimisation.learning_rate(
-            self.settings, epoch, batch, num_batches, self.run.num_epoch
+        place = schedules.Place(
+            epoch, batch, self.task.num_batches(), self.run.num_epoch, self.progress.reductions
         )
+        return schedules.learning_rate(self.schedule, place)
 
     def train(self) -> None:
         """Train until epoch `num_epoch` is done.
@@ -165,10 +130,11 @@ class Trainer:
                 # Saved before it is scored: whatever happens there, the epoch is not lost.
                 saved = self._save(str(epoch), epoch)
                 scores = self._score(epoch)
-                self._note_best(epoch, scores)
-                if self.progress.best is not None and self.progress.best["epoch"] == epoch:
+                for name, score in list(scores.items())[:1]:  # the first set decides
+                    better = self.progress.judge(epoch, name, score, self.schedule.plateau_patience)
                     checkpoint.amend(saved, progress=dataclasses.asdict(self.progress))
-                    self._save(checkpoint.BEST, epoch)
+                    if better:
+                        self._save(checkpoint.BEST, epoch)
         except InputError as error:
             if self._last_saved is None:
                 raise
@@ -256,20 +222,6 @@ class Trainer:
             scores[name] = score = self.task.score(name)
             self.log.score(epoch, name, score.name, score.value, score.detail)
         return scores
-
-    def _note_best(self, epoch: int, scores: Mapping[str, Score]) -> None:
-        """The first of the scored sets decides."""
-        for name, score in list(scores.items())[:1]:
-            best = self.progress.best
-            if best is not None and (best["set"], best["measure"]) != (name, score.name):
-                best = None  # a resumed run is judged by other data: not to be compared
-            if np.isfinite(score.value) and (best is None or score.value < best["value"]):
-                self.progress.best = {
-                    "epoch": epoch,
-                    "set": name,
-                    "measure": score.name,
-                    "value": score.value,
-                }
 
     def _save(self, name: str, epoch: int) -> Path:
         info = {

@@ -1,81 +1,93 @@
-"""The learning rate as a function of the position in the run, and the optimizer.
+"""The optimizer: from settings, and its state by the network's own names."""
 
-The rate is a pure function: a resumed run needs its position alone, and a later `--num_epoch`
-stretches the schedule without starting it again.
-"""
-
-import math
 from typing import Any
 
 import numpy as np
 import paddle
 from numpy.typing import NDArray
-from paddle import nn
+from paddle import Tensor, nn
+from paddle.nn.clip import ClipGradBase
 
 from data_utils.errors import InputError
 from model_utils.settings import OptimisationSettings
 
-ONE_CYCLE_START = 1 / 25
-ONE_CYCLE_END = 1e-4
-"""First and last rate of the one-cycle schedule, as shares of its peak."""
-
 _SEPARATOR = "::"
 
 
-def learning_rate(
-    settings: OptimisationSettings, epoch: int, batch: int, num_batches: int, num_epoch: int
-) -> float:
-    """The rate of one step.
+class _ScaledClip(ClipGradBase):
+    """Clips the whole gradient's norm, then scales it: what is left of a gradient when dampened."""
 
-    - exponential: `learning_rate * lr_decay ** (epoch - 1)`, constant within an epoch.
-    - constant: `learning_rate`.
-    - onecycle: over the share `warmup_share` of the run up from 1/25 of `learning_rate` along half
-      a cosine, then down to 1/10,000 (Smith and Topin 2018, with cosine slopes).
+    def __init__(self, clip: ClipGradBase | None, scale: float) -> None:
+        super().__init__()
+        self.clip, self.scale = clip, scale
 
-    Args:
-        settings: schedule and peak.
-        epoch: from 1.
-        batch: from 0.
-        num_batches: batches in an epoch.
-        num_epoch: last epoch of the run.
-    """
-    peak = settings.learning_rate
-    if settings.lr_schedule == "constant":
-        return peak
-    if settings.lr_schedule == "exponential":
-        return peak * settings.lr_decay ** (epoch - 1)
-    done = ((epoch - 1) * num_batches + batch) / max(1, num_epoch * num_batches - 1)
-    rise = settings.warmup_share
-    if done < rise:
-        return _half_cosine(peak * ONE_CYCLE_START, peak, done / rise)
-    share = (done - rise) / (1 - rise) if rise < 1 else 0.0
-    return _half_cosine(peak, peak * ONE_CYCLE_END, min(1.0, share))
-
-
-def _half_cosine(start: float, end: float, share: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+    def _dygraph_clip(self, pairs: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+        clipped = pairs if self.clip is None else self.clip(pairs)
+        return [(parameter, gradient * self.scale) for parameter, gradient in clipped]
 
 
 def build_optimizer(
     settings: OptimisationSettings, network: nn.Layer
 ) -> paddle.optimizer.Optimizer:
-    """The optimizer of the network's trained values; its rate is set at each step."""
-    limit = settings.grad_clip
-    common: dict[str, Any] = {
-        "learning_rate": settings.learning_rate,
-        "parameters": network.parameters(),
-        "grad_clip": None if limit is None else paddle.nn.ClipGradByGlobalNorm(limit),
-    }
+    """The optimizer of the network's trained values; its rate is set at each step.
+
+    sgd is v = momentum * v + (1 - dampening) * g, from v = 0, and a step of the rate times v, or
+    with nesterov times g + momentum * v (Sutskever et al. 2013, eq. 3 and 4).
+
+    Raises:
+        InputError: settings that contradict each other.
+    """
+    clip = paddle.nn.ClipGradByGlobalNorm(settings.grad_clip) if settings.grad_clip else None
+    common: dict[str, Any] = {"learning_rate": 0.0, "parameters": network.parameters()}
     if settings.optimizer == "adamw":
         # Decay pulls matrices towards zero; biases and the scales of normalisation stay free.
         matrices = {p.name for p in network.parameters() if p.ndim > 1}
         return paddle.optimizer.AdamW(
             **common,
+            beta1=settings.beta1,
+            beta2=settings.beta2,
+            epsilon=settings.epsilon,
             weight_decay=settings.weight_decay,
             apply_decay_param_fun=lambda name: name in matrices,
+            grad_clip=clip,
         )
-    decay = paddle.regularizer.L2Decay(settings.weight_decay) if settings.weight_decay else None
-    return paddle.optimizer.Adam(**common, weight_decay=decay)
+    if settings.optimizer == "sgd":
+        return _momentum(settings, common, clip)
+    common |= {"grad_clip": clip, "weight_decay": _l2(settings.weight_decay)}
+    if settings.optimizer == "adam":
+        return paddle.optimizer.Adam(
+            **common, beta1=settings.beta1, beta2=settings.beta2, epsilon=settings.epsilon
+        )
+    if settings.optimizer == "rmsprop":
+        return paddle.optimizer.RMSProp(
+            **common,
+            rho=settings.rho,
+            epsilon=settings.epsilon,
+            momentum=settings.momentum,
+            centered=settings.centered,
+        )
+    return paddle.optimizer.Adagrad(**common, epsilon=settings.epsilon)
+
+
+def _momentum(
+    settings: OptimisationSettings,
+    common: dict[str, Any],
+    clip: ClipGradBase | None,
+) -> paddle.optimizer.Optimizer:
+    if settings.nesterov and (settings.dampening or not settings.momentum):
+        raise InputError("--nesterov=True: needs a --momentum above 0 and --dampening=0")
+    kept = 1 - settings.dampening
+    return paddle.optimizer.Momentum(
+        **common,
+        momentum=settings.momentum,
+        use_nesterov=settings.nesterov,
+        weight_decay=_l2(settings.weight_decay * kept),
+        grad_clip=clip if kept == 1 else _ScaledClip(clip, kept),
+    )
+
+
+def _l2(weight_decay: float) -> paddle.regularizer.L2Decay | None:
+    return paddle.regularizer.L2Decay(weight_decay) if weight_decay else None
 
 
 def optimizer_state(

@@ -10,8 +10,8 @@ from data_utils.settings import FeatureSettings
 from model_utils.networks import conv
 from model_utils.networks.deepspeech2 import DeepSpeech2
 from model_utils.networks.rnn import count_parameters
-from model_utils.settings import NetworkSettings, OptimisationSettings
-from model_utils.trainer.optimisation import learning_rate
+from model_utils.settings import NetworkSettings, ScheduleSettings
+from model_utils.trainer.schedules import Place, learning_rate
 
 LANGUAGES = pytest.mark.parametrize("language", ["", ".zh"], ids=["English", "Chinese"])
 
@@ -66,7 +66,7 @@ def test_lengths(language: str, seconds: int, frames: int, outputs: int) -> None
 def test_default_schedule(language: str) -> None:
     rates = {1: "1e-4", 10: "1.9e-5", 20: "2.9e-6", 30: "4.5e-7", 50: "1.1e-8", 51: "9e-9"}
     for epoch, shown in rates.items():
-        assert learning_rate(OptimisationSettings(), epoch, 0, 100, 60) == pytest.approx(
+        assert learning_rate(ScheduleSettings(), Place(epoch, 0, 100, 60)) == pytest.approx(
             float(shown), rel=0.03
         )
         assert shown in page("train", language)

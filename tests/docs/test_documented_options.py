@@ -64,5 +64,7 @@ def test_table_of_options_is_complete(page: str, groups: Sequence[type], languag
     text = (HOME / "docs" / f"{page}.{language}").read_text("utf-8")
     rows = re.findall(r"^\| `--(\w+)` \| (.*?) \|.*\n(?!\|--)", text, re.M)  # no table's head
     fields = [field for group in groups for field in dataclasses.fields(group)]
-    defaults = [",".join(f.default) if isinstance(f.default, tuple) else f.default for f in fields]
+    defaults = [
+        ",".join(map(str, f.default)) if isinstance(f.default, tuple) else f.default for f in fields
+    ]
     assert rows == [(f.name, str(d)) for f, d in zip(fields, defaults, strict=True)]

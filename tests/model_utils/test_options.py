@@ -20,7 +20,13 @@ from inference.settings import (
     TranscriptionSettings,
 )
 from model_utils.options import RULE, TITLE, Options, Reserved, parse, run_command
-from model_utils.settings import TRAINING, NetworkSettings, OptimisationSettings, RunSettings
+from model_utils.settings import (
+    TRAINING,
+    NetworkSettings,
+    OptimisationSettings,
+    RunSettings,
+    ScheduleSettings,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -98,7 +104,7 @@ def test_aliases_are_flags_and_keys(config: WriteConfig) -> None:
     assert things("-C", file, "-r", "1").ratio == 1.0
     assert read("--share=1").given == {"ratio"}
     optimisation = parse("train.py", TRAINING, ["--lr=0.5", "--epochs=7"])
-    assert optimisation[OptimisationSettings].learning_rate == 0.5
+    assert optimisation[ScheduleSettings].learning_rate == 0.5
     assert optimisation[RunSettings].num_epoch == 7
 
 

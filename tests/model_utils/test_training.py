@@ -23,7 +23,7 @@ from model_utils.runtime import Device
 from model_utils.settings import TRAINING
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import read_arrays
-from model_utils.trainer.loop import Progress
+from model_utils.trainer.progress import Progress
 from model_utils.training import train_recogniser
 
 TEXTS = ["一", "二三", "四", "一二", "三", "二"]
@@ -100,6 +100,14 @@ def test_a_folder_of_another_run_is_pointed_out(train: Say, tmp_path: Path) -> N
     )
     _, err = train(f"--resume_model={param / '1'}", "--num_epoch=2")
     assert not those(err, "earlier run"), "a resumed run is the same one"
+
+
+def test_a_plateau_needs_a_score(train: Say) -> None:
+    for nothing in (("--test_off",), ("--test_manifest=None",)):
+        with pytest.raises(InputError, match="plateau: nothing is scored"):
+            train("--lr_schedule=plateau", *nothing)
+    out, _ = train("--lr_schedule=plateau")
+    assert "lr_schedule: plateau" in out
 
 
 # Resumed

@@ -21,7 +21,12 @@ from data_utils.text import Vocabulary
 from model_utils.corpus import open_corpus
 from model_utils.recogniser import Recogniser
 from model_utils.runtime import Device
-from model_utils.settings import NetworkSettings, OptimisationSettings, RunSettings
+from model_utils.settings import (
+    NetworkSettings,
+    OptimisationSettings,
+    RunSettings,
+    ScheduleSettings,
+)
 from model_utils.tasks.recognition import RecognitionTask, log_probs, recognise, scoring_order
 from model_utils.trainer import checkpoint
 from model_utils.trainer.loop import Trainer
@@ -32,7 +37,7 @@ MakeCorpus = Callable[..., Corpus]
 NETWORK = NetworkSettings(
     num_conv_layers=2, conv_channels=2, num_rnn_layers=1, rnn_layer_size=12, dropout=0.1
 )
-OPTIMISATION = OptimisationSettings(learning_rate=3e-3, grad_clip=5.0)
+SCHEDULE = ScheduleSettings(learning_rate=3e-3)
 TEXTS = ["一", "二三", "四", "一二", "三", "二", "四一", "一一", "三四", "二四", "四四", "三二一"]
 AUGMENTATION = [
     {"type": "speed", "params": {"min_speed_rate": 0.9, "max_speed_rate": 1.1}, "prob": 0.5},
@@ -69,7 +74,7 @@ def train(
     folder: Path,
     task: RecognitionTask,
     resume: Path | None = None,
-    optimisation: OptimisationSettings = OPTIMISATION,
+    schedule: ScheduleSettings = SCHEDULE,
     **run: Any,
 ) -> None:
     settings = RunSettings(
@@ -83,7 +88,8 @@ def train(
     with task:
         trainer = Trainer(
             task,
-            optimisation,
+            OptimisationSettings(grad_clip=5.0),
+            schedule,
             dataclasses.replace(settings, **run),
             Device("cpu", "plain", 1),
             {},
@@ -281,7 +287,7 @@ def test_it_learns_the_tones(make_corpus: MakeCorpus, tmp_path: Path) -> None:
     corpus = make_corpus(TEXTS * 2)
     task = make_task(corpus, augment_conf_path=None, batch_size=4)
     before = task.score("test").value
-    quick = dataclasses.replace(OPTIMISATION, learning_rate=0.02, lr_schedule="onecycle")
+    quick = dataclasses.replace(SCHEDULE, learning_rate=0.02, lr_schedule="onecycle")
     train(tmp_path, task, None, quick, num_epoch=25, test_off=False, save_interval=1000)
     best = checkpoint.load(tmp_path / "param" / "best")
     assert best.info is not None

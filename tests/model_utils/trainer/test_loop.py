@@ -17,14 +17,16 @@ from paddle import Tensor, nn
 
 from data_utils.errors import InputError
 from model_utils.runtime import Device
-from model_utils.settings import OptimisationSettings, RunSettings
-from model_utils.trainer import checkpoint, optimisation
-from model_utils.trainer.loop import Progress, Trainer
+from model_utils.settings import OptimisationSettings, RunSettings, ScheduleSettings
+from model_utils.trainer import checkpoint, schedules
+from model_utils.trainer.loop import Trainer
+from model_utils.trainer.progress import Progress
 from model_utils.trainer.task import Score, Task
 
 BATCHES = 5
 DEVICE = Device("cpu", "plain", 1)
-SETTINGS = OptimisationSettings(learning_rate=0.02, weight_decay=0.0, lr_decay=0.9)
+SETTINGS = OptimisationSettings(weight_decay=0.0)
+SCHEDULE = ScheduleSettings(learning_rate=0.02, lr_decay=0.9)
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,13 @@ def train(
     folder: Path,
     task: Regression | None = None,
     resume: Path | None = None,
-    settings: OptimisationSettings = SETTINGS,
+    schedule: ScheduleSettings = SCHEDULE,
     **changes: Any,
 ) -> Trainer:
     task = task or Regression()
-    trainer = Trainer(task, settings, run_settings(folder, **changes), DEVICE, {"an": "option"})
+    trainer = Trainer(
+        task, SETTINGS, schedule, run_settings(folder, **changes), DEVICE, {"an": "option"}
+    )
     if resume is not None:
         trainer.resume(checkpoint.load(resume))
     trainer.train()
@@ -301,11 +305,11 @@ def test_nothing_is_left_to_do(finished: Path, tmp_path: Path) -> None:
 
 
 def test_one_cycle_keeps_its_place(tmp_path: Path) -> None:
-    settings = dataclasses.replace(SETTINGS, lr_schedule="onecycle")
-    train(tmp_path / "whole", settings=settings, log_interval=1)
+    schedule = dataclasses.replace(SCHEDULE, lr_schedule="onecycle")
+    train(tmp_path / "whole", schedule=schedule, log_interval=1)
     train(
         tmp_path,
-        settings=settings,
+        schedule=schedule,
         log_interval=1,
         resume=tmp_path / "whole" / "param" / "2_batch_2",
     )
@@ -315,7 +319,8 @@ def test_one_cycle_keeps_its_place(tmp_path: Path) -> None:
     assert list(rates) == list(range(8, 16))
     for step, rate in rates.items():
         epoch, batch = divmod(step - 1, BATCHES)
-        assert rate == optimisation.learning_rate(settings, epoch + 1, batch, BATCHES, 3)
+        place = schedules.Place(epoch + 1, batch, BATCHES, 3)
+        assert rate == schedules.learning_rate(schedule, place)
 
 
 def test_lone_weights_go_on_behind_the_epoch_of_their_name(finished: Path, tmp_path: Path) -> None:
@@ -331,7 +336,7 @@ def test_where_the_batches_are_others_the_epoch_begins_again(
 ) -> None:
     task = Regression()
     task.points = 7
-    trainer = Trainer(task, SETTINGS, run_settings(tmp_path), DEVICE, {})
+    trainer = Trainer(task, SETTINGS, SCHEDULE, run_settings(tmp_path), DEVICE, {})
     again = trainer.resume(checkpoint.load(finished / "param" / "2_batch_4"))
     assert again == ["points was 6, is 7"]
     assert (trainer.progress.epoch, trainer.progress.batch) == (2, 0)
@@ -350,7 +355,7 @@ def test_a_checkpoint_that_does_not_know_its_plan_keeps_its_place(
     assert older.info is not None and older.info.pop("plan") == {"points": 6, "sorted": True}
     task = Regression()
     task.points = 7
-    trainer = Trainer(task, SETTINGS, run_settings(tmp_path), DEVICE, {})
+    trainer = Trainer(task, SETTINGS, SCHEDULE, run_settings(tmp_path), DEVICE, {})
     assert trainer.resume(older) == [] and trainer.progress.batch == 4
 
 

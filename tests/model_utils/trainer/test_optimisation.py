@@ -1,7 +1,8 @@
-"""Schedules against closed forms and Paddle's own; the optimizers against arithmetic by hand."""
+"""Every optimizer against arithmetic by hand, and its state by the network's names."""
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -13,118 +14,80 @@ from model_utils.settings import OptimisationSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.optimisation import (
     build_optimizer,
-    learning_rate,
     optimizer_state,
     restore_optimizer,
 )
 
-NUM_BATCHES, NUM_EPOCH = 7, 6
-POSITIONS = [(epoch, batch) for epoch in range(1, NUM_EPOCH + 1) for batch in range(NUM_BATCHES)]
-
-
-def rates(settings: OptimisationSettings, num_epoch: int = NUM_EPOCH) -> list[float]:
-    return [learning_rate(settings, *position, NUM_BATCHES, num_epoch) for position in POSITIONS]
-
-
-def test_constant() -> None:
-    assert set(rates(OptimisationSettings(lr_schedule="constant", learning_rate=0.3))) == {0.3}
-
-
-def test_exponential_equals_paddles_own() -> None:
-    settings = OptimisationSettings(learning_rate=0.3, lr_decay=0.83)
-    scheduler = paddle.optimizer.lr.ExponentialDecay(0.3, gamma=0.83)
-    expected = []
-    for _ in range(NUM_EPOCH):
-        expected += [scheduler.get_lr()] * NUM_BATCHES
-        scheduler.step()
-    assert np.allclose(rates(settings), expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize("rise", [0.1, 0.3, 0.75])
-def test_one_cycle_equals_paddles_own(rise: float) -> None:
-    settings = OptimisationSettings(lr_schedule="onecycle", learning_rate=0.3, warmup_share=rise)
-    total = NUM_BATCHES * NUM_EPOCH
-    scheduler = paddle.optimizer.lr.OneCycleLR(
-        max_learning_rate=0.3,
-        total_steps=total,
-        divide_factor=25.0,
-        end_learning_rate=0.3e-4,
-        # Paddle's share is of all steps, less one.
-        phase_pct=(rise * (total - 1) + 1) / total,
-    )
-    expected = []
-    for _ in range(total):
-        expected.append(scheduler.get_lr())
-        scheduler.step()
-    assert np.allclose(rates(settings), expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize("rise", [0.0, 0.5, 1.0])
-def test_one_cycle_begins_turns_and_ends_where_it_should(rise: float) -> None:
-    settings = OptimisationSettings(lr_schedule="onecycle", learning_rate=1.0, warmup_share=rise)
-    found = rates(settings)
-    assert max(found) <= 1.0 and min(found) >= 1e-4 - 1e-12
-    assert math.isclose(found[0], 1.0 if rise == 0 else 1 / 25)
-    assert math.isclose(found[-1], 1.0 if rise == 1 else 1e-4)
-    top = int(np.argmax(found))
-    assert found[: top + 1] == sorted(found[: top + 1])
-    assert found[top:] == sorted(found[top:], reverse=True)
-    assert learning_rate(settings, 1, 0, 1, 1) > 0, "a run of a single step"
-
-
-def test_more_epochs_never_start_a_schedule_again() -> None:
-    exponential = OptimisationSettings()
-    assert rates(exponential, 60) == rates(exponential, NUM_EPOCH)
-    one_cycle = OptimisationSettings(lr_schedule="onecycle", warmup_share=0.3)
-    # Six of twelve epochs: the cycle is where half of it is done, on its way down.
-    stretched = learning_rate(one_cycle, NUM_EPOCH + 1, 0, NUM_BATCHES, 2 * NUM_EPOCH)
-    assert one_cycle.learning_rate / 25 < stretched < one_cycle.learning_rate
-
-
 # Optimizers
 
 
-class _Adam:
-    """Adam by its paper (Kingma and Ba 2015, algorithm 1), float64."""
+RATE = 0.05
+
+
+class _ByHand:
+    """Each rule by its paper, in float64."""
 
     def __init__(self, settings: OptimisationSettings) -> None:
         self.settings = settings
-        self.first: dict[str, np.ndarray] = {}
-        self.second: dict[str, np.ndarray] = {}
-        self.step_number = 0
+        self.state: dict[tuple[str, str], np.ndarray] = {}
+        self.steps = 0
+
+    def blend(self, kind: str, name: str, decay: float, value: np.ndarray) -> np.ndarray:
+        """decay * past + value, remembered."""
+        self.state[kind, name] = decay * self.state.get((kind, name), 0.0) + value
+        return self.state[kind, name]
 
     def step(self, values: dict[str, np.ndarray], gradients: dict[str, np.ndarray]) -> None:
-        settings, rate = self.settings, self.settings.learning_rate
-        self.step_number += 1
+        settings = self.settings
+        self.steps += 1
         norm = math.sqrt(sum(float((g**2).sum()) for g in gradients.values()))
         shrink = min(1.0, settings.grad_clip / norm) if settings.grad_clip else 1.0
         for name, value in values.items():
             gradient = gradients[name] * shrink
-            if settings.optimizer == "adam":
+            if settings.optimizer != "adamw":
                 gradient = gradient + settings.weight_decay * value
-            elif value.ndim > 1:  # AdamW (Loshchilov and Hutter 2019), matrices alone
-                value -= rate * settings.weight_decay * value
-            self.first[name] = 0.9 * self.first.get(name, 0) + 0.1 * gradient
-            self.second[name] = 0.999 * self.second.get(name, 0) + 0.001 * gradient**2
-            first = self.first[name] / (1 - 0.9**self.step_number)
-            second = self.second[name] / (1 - 0.999**self.step_number)
-            value -= rate * first / (np.sqrt(second) + 1e-8)
+            elif value.ndim > 1:  # decoupled (Loshchilov and Hutter 2019), matrices alone
+                value -= RATE * settings.weight_decay * value
+            value -= RATE * getattr(self, settings.optimizer)(name, gradient)
+
+    def adam(self, name: str, g: np.ndarray) -> np.ndarray:
+        """Kingma and Ba 2015, algorithm 1."""
+        b1, b2 = self.settings.beta1, self.settings.beta2
+        first = self.blend("first", name, b1, (1 - b1) * g) / (1 - b1**self.steps)
+        second = self.blend("second", name, b2, (1 - b2) * g**2) / (1 - b2**self.steps)
+        return first / (np.sqrt(second) + self.settings.epsilon)
+
+    adamw = adam
+
+    def sgd(self, name: str, g: np.ndarray) -> np.ndarray:
+        """Sutskever et al. 2013, with dampening."""
+        settings = self.settings
+        velocity = self.blend("v", name, settings.momentum, (1 - settings.dampening) * g)
+        return g + settings.momentum * velocity if settings.nesterov else velocity
+
+    def rmsprop(self, name: str, g: np.ndarray) -> np.ndarray:
+        """Hinton 2012, lecture 6e; centred as Graves 2013, eq. 38 to 41, epsilon in the root."""
+        settings = self.settings
+        rho = settings.rho
+        square = self.blend("square", name, rho, (1 - rho) * g**2)
+        if settings.centered:
+            square = square - self.blend("mean", name, rho, (1 - rho) * g) ** 2
+        return self.blend("v", name, settings.momentum, g / np.sqrt(square + settings.epsilon))
+
+    def adagrad(self, name: str, g: np.ndarray) -> np.ndarray:
+        """Duchi et al. 2011, diagonal."""
+        return g / (np.sqrt(self.blend("sum", name, 1.0, g**2)) + self.settings.epsilon)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
-@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
-@pytest.mark.parametrize("grad_clip", [None, 0.7, 1e6])
-def test_steps_equal_arithmetic_by_hand(
-    optimizer: str, weight_decay: float, grad_clip: float | None
-) -> None:
-    settings = OptimisationSettings(
-        optimizer=optimizer, learning_rate=0.05, weight_decay=weight_decay, grad_clip=grad_clip
-    )
+def agree(**changes: Any) -> None:
+    """Four steps of Paddle's optimizer and of the rule by hand end at the same weights."""
+    settings = OptimisationSettings(**changes)
     network = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
     network[0].bias.set_value(paddle.to_tensor([1.0, -2.0]))
     update = build_optimizer(settings, network)
+    update.set_lr(RATE)
     values = {name: p.numpy().astype(np.float64) for name, p in network.named_parameters()}
-    by_hand = _Adam(settings)
+    by_hand = _ByHand(settings)
     rng = np.random.default_rng(4)
     for _ in range(4):
         gradients = {name: rng.normal(0, 1, value.shape) for name, value in values.items()}
@@ -136,6 +99,49 @@ def test_steps_equal_arithmetic_by_hand(
         by_hand.step(values, gradients)
         for name, parameter in network.named_parameters():
             assert np.allclose(parameter.numpy(), values[name], atol=1e-5), name
+
+
+RULES = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
+
+
+@pytest.mark.parametrize("optimizer", RULES)
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+@pytest.mark.parametrize("grad_clip", [None, 0.7, 1e6])
+def test_steps_equal_arithmetic_by_hand(
+    optimizer: str, weight_decay: float, grad_clip: float | None
+) -> None:
+    agree(optimizer=optimizer, weight_decay=weight_decay, grad_clip=grad_clip)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"optimizer": "adam", "beta1": 0.5, "beta2": 0.7, "epsilon": 0.3},
+        {"optimizer": "adamw", "beta1": 0.5, "beta2": 0.7, "epsilon": 0.3},
+        {"optimizer": "sgd", "momentum": 0.0},
+        {"optimizer": "sgd", "momentum": 0.5},
+        {"optimizer": "sgd", "momentum": 0.5, "dampening": 0.4},
+        {"optimizer": "sgd", "momentum": 0.5, "dampening": 0.4, "grad_clip": None},
+        {"optimizer": "sgd", "momentum": 0.5, "nesterov": True},
+        {"optimizer": "rmsprop", "momentum": 0.0, "rho": 0.6, "epsilon": 0.3},
+        {"optimizer": "rmsprop", "momentum": 0.4, "rho": 0.6, "centered": True, "epsilon": 0.3},
+        {"optimizer": "adagrad", "epsilon": 0.3},
+    ],
+    ids=str,
+)
+def test_every_argument_reaches_the_rule(arguments: dict[str, Any]) -> None:
+    agree(**arguments, weight_decay=0.2)
+    plain = OptimisationSettings()
+    for name, value in arguments.items():
+        if name != "optimizer" and value is not None:
+            assert value != getattr(plain, name), "a default shows nothing"
+
+
+@pytest.mark.parametrize("changes", [{"momentum": 0.0}, {"dampening": 0.5}])
+def test_nesterov_needs_a_plain_momentum(changes: dict[str, float]) -> None:
+    settings = OptimisationSettings(optimizer="sgd", nesterov=True, **changes)
+    with pytest.raises(InputError, match="--nesterov=True: needs a --momentum above 0"):
+        build_optimizer(settings, nn.Linear(1, 1))
 
 
 # Its state
@@ -154,15 +160,17 @@ def take_steps(network: nn.Layer, optimizer: paddle.optimizer.Optimizer, seed: i
         optimizer.clear_grad()
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_state_survives_other_names_of_the_parameters(name: str, tmp_path: Path) -> None:
-    settings = OptimisationSettings(optimizer=name, learning_rate=0.01)
+@pytest.mark.parametrize(
+    ("name", "kept"), [("adam", 4), ("adamw", 4), ("sgd", 1), ("rmsprop", 3), ("adagrad", 1)]
+)
+def test_state_survives_other_names_of_the_parameters(name: str, kept: int, tmp_path: Path) -> None:
+    settings = OptimisationSettings(optimizer=name)
     network = make_network()
     optimizer = build_optimizer(settings, network)
     take_steps(network, optimizer, seed=0)
     state = optimizer_state(optimizer, network)
     assert all(key.partition("::")[0] in network.state_dict() for key in state)
-    assert len(state) == 4 * 4  # two moments and two powers for each of four parameters
+    assert len(state) == 4 * kept  # adam: two moments and two powers for each of four parameters
     path = checkpoint.save(tmp_path, "1", network.state_dict(), state, {"epoch": 1})
     take_steps(network, optimizer, seed=1)
 

@@ -1,0 +1,80 @@
+"""Where a run is: all that a resumed one needs beside weights and optimizer."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_utils.errors import InputError
+from model_utils.trainer.task import Score
+
+_BEST = {"epoch": int, "set": str, "measure": str, "value": float}
+
+
+@dataclass
+class Progress:
+    """The place in a run, and how its scores went."""
+
+    epoch: int = 1
+    """The epoch being trained, from 1."""
+    batch: int = 0
+    """Batches of it that are done."""
+    step: int = 0
+    """Batches done in all."""
+    best: dict[str, Any] | None = None
+    """Epoch, set, measure and value of the best score so far."""
+    stale: int = 0
+    """Epochs in a row without a better score."""
+    reductions: int = 0
+    """How often the plateau schedule has reduced the rate."""
+
+    @classmethod
+    def of(cls, content: Any, where: Path) -> "Progress":
+        """The place that a checkpoint's JSON holds.
+
+        Raises:
+            InputError: it is none.
+        """
+        try:
+            if not isinstance(content, dict):
+                raise TypeError(f"progress is {content!r}")
+            progress = cls(**content)
+            counts = dataclasses.asdict(progress)
+            best = counts.pop("best")
+            if any(type(n) is not int or n < 0 for n in counts.values()) or not progress.epoch:
+                raise TypeError(", ".join(f"{name} is {n!r}" for name, n in counts.items()))
+            if best is not None and {name: type(v) for name, v in best.items()} != _BEST:
+                raise TypeError(f"best is {best!r}")
+        except (TypeError, AttributeError) as error:
+            raise InputError(
+                f"{where}: no place to go on from in its description ({error}); "
+                f"start anew from it with --pretrained_model"
+            ) from None
+        return progress
+
+    def judge(self, epoch: int, name: str, score: Score, patience: int) -> bool:
+        """Take in the score of an epoch; whether it is the best so far.
+
+        Args:
+            epoch: what was scored.
+            name: the set on which.
+            score: what came out; one that is not finite is never better.
+            patience: epochs without a better score after which the plateau schedule reduces.
+        """
+        best = self.best
+        if best is not None and (best["set"], best["measure"]) != (name, score.name):
+            best = None  # a resumed run is judged by other data: not to be compared
+        if math.isfinite(score.value) and (best is None or score.value < best["value"]):
+            self.best = {
+                "epoch": epoch,
+                "set": name,
+                "measure": score.name,
+                "value": score.value,
+            }
+            self.stale = 0
+            return True
+        self.stale += 1
+        if self.stale % (patience + 1) == 0:
+            self.reductions += 1
+        return False
