@@ -140,3 +140,51 @@ def test_cores_and_version() -> None:
     assert 1 <= runtime.available_cores() <= (os.cpu_count() or 1)
     name, version = runtime.paddle_version().split()
     assert name.startswith("paddlepaddle") and version[0].isdigit()
+
+
+MATRICES = """
+import os
+from model_utils import runtime
+from model_utils.settings import DeviceSettings
+runtime.prepare(DeviceSettings(use_gpu=False, engine="plain", num_threads=1))
+import numpy as np, paddle
+rng = np.random.default_rng(0)
+a, b = rng.normal(0, 1, (2, 200, 200))
+product = paddle.to_tensor(a.astype("float32")) @ paddle.to_tensor(b.astype("float32"))
+assert np.allclose(product.numpy(), a @ b, atol=1e-3)
+print(os.environ.get("MKL_DEBUG_CPU_TYPE"))
+"""
+
+
+@pytest.mark.parametrize("given", [None, "4"])
+def test_matrix_products_are_quick_on_amd_too(given: str | None) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "MKL_DEBUG_CPU_TYPE"}
+    if given is not None:
+        environment["MKL_DEBUG_CPU_TYPE"] = given
+    shown = subprocess.run(
+        [sys.executable, "-c", MATRICES],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    cpus = Path("/proc/cpuinfo")
+    amd = cpus.is_file() and "AuthenticAMD" in cpus.read_text("utf-8")
+    assert shown == [given or ("5" if amd else "None")]
+
+
+@pytest.mark.parametrize(
+    ("info", "hinted"),
+    [
+        (["vendor_id\t: AuthenticAMD", "flags\t\t: fpu avx avx2 sha_ni"], True),
+        (["vendor_id\t: AuthenticAMD", "flags\t\t: fpu avx avx512"], False),
+        (["vendor_id\t: GenuineIntel", "flags\t\t: fpu avx avx2 avx512f"], False),
+        ([], False),
+    ],
+)
+def test_only_amd_processors_with_avx2_get_the_hint(
+    monkeypatch: pytest.MonkeyPatch, info: list[str], hinted: bool
+) -> None:
+    monkeypatch.setattr(runtime, "_cpu_info", lambda: info)
+    assert runtime._is_amd_with_avx2() is hinted
