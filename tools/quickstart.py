@@ -22,7 +22,7 @@ from model_utils.trainer import checkpoint
 HOME = Path(__file__).resolve().parent.parent
 CONFIG = HOME / "conf" / "quickstart.json5"
 AUGMENTATION = HOME / "conf" / "quickstart_augmentation.json5"
-EPOCHS_GENERATED, EPOCHS_RECORDED = 10, 16
+EPOCHS_GENERATED, EPOCHS_RECORDED = 10, 18
 CLIPS = 3
 """Test recordings that are transcribed at the end."""
 
