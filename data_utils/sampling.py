@@ -70,6 +70,21 @@ def epoch_batches(
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
+def share(batch: NDArray[np.int64], rank: int, world_size: int, parts: int = 1) -> Batches:
+    """What one of several processes computes of a batch, in `parts` one after the other.
+
+    Every `world_size`-th utterance from number `rank` on, so that no process gets the long ones of
+    a batch that was sorted. Where the batch does not fill all shares some are smaller, or empty.
+
+    Args:
+        batch: indices of the utterances of all processes.
+        rank: of the process, from 0.
+        world_size: how many processes there are.
+        parts: into which the share is cut, neighbours together.
+    """
+    return list(np.array_split(batch[rank::world_size], parts))
+
+
 def _cut(
     order: NDArray[np.int64], method: ShuffleMethod, batch_size: int, rng: np.random.Generator
 ) -> Batches:

@@ -11,6 +11,7 @@ import dataclasses
 import io
 import math
 import os
+import shlex
 import sys
 import types
 import typing
@@ -142,6 +143,19 @@ def parse(
     return Options(command, groups, frozenset(converted))
 
 
+def command_again(**changed: Any) -> str:
+    """The command that was typed, with other values of some options."""
+    kept, skip = [], False
+    for argument in sys.argv[1:]:
+        name = argument.lstrip("-").partition("=")[0]
+        if argument.startswith("-") or not skip:
+            skip = argument.startswith("-") and name in changed
+            if not skip:
+                kept.append(argument)
+    options = [f"--{name}={value}" for name, value in changed.items()]
+    return shlex.join(["python", Path(sys.argv[0]).name, *kept, *options])
+
+
 def run_command(main: Callable[[], int | None]) -> NoReturn:
     """Run a command's `main`; a user's mistake is one line on stderr and exit code 2.
 
@@ -179,11 +193,13 @@ def convert(value: Any, kind: Any, metadata: Mapping[str, Any], origin: str) -> 
     `None`, `True` and `False` may be written as words. `origin` begins the message of an error.
     """
     alternatives = typing.get_args(kind) if _is_union(kind) else (kind,)
-    if value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null")):
+    inner = next(item for item in alternatives if item is not type(None))
+    is_choice = typing.get_origin(inner) is Literal and value in typing.get_args(inner)
+    is_word = isinstance(value, str) and value.strip().lower() in ("none", "null")
+    if value is None or (is_word and not is_choice):  # "none" may be one of the choices
         if type(None) in alternatives:
             return None
         raise InputError(f"{origin}: a value is needed, None was given")
-    inner = next(item for item in alternatives if item is not type(None))
     if typing.get_origin(inner) in (tuple, list):
         # A tuple is written with commas, a list (of files, whose names may hold one) with spaces.
         split = [value] if typing.get_origin(inner) is list else str(value).split(",")

@@ -27,6 +27,7 @@ from typing import Any
 
 from data_utils.errors import InputError
 from data_utils.workers import available_cores
+from model_utils import distributed
 from model_utils.settings import DeviceSettings, NetworkSettings
 
 PROOF_SECONDS = 300.0
@@ -82,16 +83,8 @@ def prepare(
     if settings.use_gpu and not missing:
         _set_environment(threads, onednn=False)
         paddle = _import_paddle()
-        paddle.device.set_device("gpu")
-        device = Device(paddle.device.get_device(), "plain", threads)
-        visible = paddle.device.cuda.device_count()
-        if visible > 1:
-            print(
-                f"use_gpu: {visible} GPUs are visible, only the first ({device.name}) is used: "
-                f"several are not trained on yet; CUDA_VISIBLE_DEVICES chooses another",
-                file=sys.stderr,
-            )
-        return device
+        paddle.device.set_device("gpu")  # of several processes each gets its own
+        return Device(paddle.device.get_device(), "plain", threads)
     if settings.use_gpu:
         print(f"use_gpu: {missing}; going on with the CPU, {threads} threads", file=sys.stderr)
     engine = "plain"
@@ -111,14 +104,14 @@ def prepare(
 
 
 def default_threads() -> int:
-    """All cores up to two, one less beyond.
+    """All cores up to two, one less beyond; processes that train together share them.
 
     The processes that load data compute too. A training step with one of them took, on 4 cores,
     187 ms with 3 threads and 225 with 4 (260 with 4 and two of them); on 2 cores 255 ms with 2
     threads and 348 with 1.
     """
     cores = available_cores()
-    return cores if cores <= 2 else cores - 1
+    return max(1, (cores if cores <= 2 else cores - 1) // distributed.local_size())
 
 
 def paddle_version() -> str:
@@ -135,6 +128,13 @@ def gpu_missing() -> str:
     """Why there is no GPU to compute on; empty if there is one."""
     if not paddle_version().startswith("paddlepaddle-gpu"):
         return f"{paddle_version()} is a CPU build"
+    return "" if visible_gpus() else "no GPU is visible"
+
+
+def visible_gpus() -> int:
+    """GPUs that Paddle sees; none with a CPU build."""
+    if not paddle_version().startswith("paddlepaddle-gpu"):
+        return 0
     # Asked in a child: the answer decides what must be set before the import here.
     count = subprocess.run(
         [sys.executable, "-c", "import paddle; print(paddle.device.cuda.device_count())"],
@@ -142,7 +142,53 @@ def gpu_missing() -> str:
         text=True,
         check=False,
     ).stdout.split()
-    return "" if count and count[-1] != "0" else "no GPU is visible"
+    return int(count[-1]) if count and count[-1].isdigit() else 0
+
+
+def memory_mb() -> float:
+    """The most memory that this process has had so far: the GPU's where there is one, in MB."""
+    import paddle
+
+    if paddle.is_compiled_with_cuda() and paddle.device.get_device().startswith("gpu"):
+        return float(paddle.device.cuda.max_memory_allocated()) / 2**20
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def room_mb() -> float:
+    """The memory of the device in MB, or of the machine where that is the CPU; NaN if unknown."""
+    import paddle
+
+    if paddle.is_compiled_with_cuda() and paddle.device.get_device().startswith("gpu"):
+        return float(paddle.device.cuda.get_device_properties().total_memory) / 2**20
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
+    except (AttributeError, ValueError, OSError):  # Windows
+        return float("nan")
+
+
+def versions() -> dict[str, str]:
+    """What a run depends on, for its records: Paddle, NumPy, Python, the commit of this code."""
+    commit = ""
+    with contextlib.suppress(OSError):
+        asked = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        commit = asked.stdout.strip()
+    return {
+        "paddle": paddle_version(),
+        "numpy": metadata.version("numpy"),
+        "python": platform.python_version(),
+        "commit": commit,
+    }
 
 
 def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
@@ -169,7 +215,9 @@ def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
 
 def _run_proof(layers: list[int], threads: int) -> tuple[str, bool]:
     """What is wrong, empty if nothing is; and whether that would be found again."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "FLAGS_use_mkldnn": "1"}
+    # Alone: without what a launcher told this process of others.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PADDLE_")}
+    environment |= {"OMP_NUM_THREADS": str(threads), "FLAGS_use_mkldnn": "1"}
     command = [sys.executable, "-m", "model_utils.engine_proof", *map(str, layers)]
     try:
         child = subprocess.run(

@@ -71,6 +71,19 @@ class OptimisationSettings:
     epsilon: float = option(
         1e-8, "added to the divisor of adam, adamw, rmsprop and adagrad", minimum=1e-12
     )
+    accumulate: int = option(
+        1, "parts of batch_size that each device computes before a step", minimum=1
+    )
+    ema_decay: float = option(
+        0.0,
+        "weight of the past in a running average of the weights, which is what is scored and "
+        "saved; 0: none",
+        minimum=0,
+        maximum=0.99999,
+    )
+    amp: Literal["off", "bf16", "fp16"] = option(
+        "off", "mixed precision on a GPU; losses and features stay float32"
+    )
 
 
 @dataclass(frozen=True)
@@ -127,6 +140,9 @@ class ScheduleSettings:
     warmup_share: float = option(
         0.3, "onecycle: share of the run in which the rate rises", minimum=0, maximum=1
     )
+    lr_scaling: Literal["linear", "sqrt", "none"] = option(
+        "linear", "what several devices multiply the rate with: their number, its root, or nothing"
+    )
 
 
 @dataclass(frozen=True)
@@ -138,10 +154,30 @@ class RunSettings:
     log_dir: str = option("./log", "where VisualDL curves go, a folder for each run")
     log_interval: int = option(100, "batches between two lines of the log", minimum=1)
     save_interval: int = option(2000, "batches between two checkpoints inside an epoch", minimum=1)
-    resume_model: str | None = option(None, "checkpoint to go on from, at its exact place")
+    resume_model: str | None = option(
+        None, "checkpoint to go on from, at its exact place; latest: the newest of this folder"
+    )
     pretrained_model: str | None = option(None, "weights to start a new training from")
     seed: int = option(1, "seed of weights, order, augmentation and dropout", minimum=0)
     test_off: bool = option(False, "leave out the scoring after each epoch")
+    max_steps: int | None = option(
+        None, "stop after so many batches, counted from the first epoch; None: never", minimum=1
+    )
+    early_stopping: int | None = option(
+        None, "stop after more than so many epochs without a better score; None: never", minimum=0
+    )
+    keep_ckpt: int | None = option(
+        None, "newest checkpoints that are kept, beside best; None: all", minimum=1
+    )
+    keep_epochs: tuple[int, ...] = option(
+        (), "epochs whose checkpoints are kept in any case, separated by commas"
+    )
+    dry_run: bool = option(
+        False, "only compute the heaviest batch: reports memory, suggests a batch size"
+    )
+    watchdog_seconds: float | None = option(
+        600.0, "end a process that finishes no step for so long; None: never", unit="s", minimum=1
+    )
 
 
 @dataclass(frozen=True)
@@ -149,6 +185,12 @@ class DeviceSettings:
     """What the network runs on."""
 
     use_gpu: bool = option(True, "train on the GPU where this Paddle build has one")
+    nproc_per_node: int | None = option(
+        None,
+        "processes that train together on this machine; None: one per visible GPU",
+        minimum=1,
+        aliases=("npn",),
+    )
     engine: Literal["auto", "plain"] = option(
         "auto",
         "convolutions on CPU: auto compiles them for oneDNN if proved right here; plain never",

@@ -12,9 +12,9 @@ from data_utils.cache import RecordingCache
 from data_utils.errors import InputError
 from data_utils.loader import num_loaders
 from data_utils.settings import BatchSettings, CorpusSettings
-from model_utils import differences, runtime
+from model_utils import differences, distributed, runtime
 from model_utils.corpus import open_corpus
-from model_utils.options import Options
+from model_utils.options import Options, command_again
 from model_utils.recogniser import OUTPUT_LAYER, Recogniser, resolve
 from model_utils.settings import (
     DeviceSettings,
@@ -28,6 +28,9 @@ from model_utils.trainer.checkpoint import Checkpoint
 if TYPE_CHECKING:
     from model_utils.networks.deepspeech2 import DeepSpeech2
     from model_utils.trainer.loop import Trainer
+
+LATEST = "latest"
+"""Value of `resume_model` that stands for the newest checkpoint of the run's folder."""
 
 FAINT = 0.01
 """A rate below this share of `learning_rate` is pointed out when a run is resumed."""
@@ -49,7 +52,7 @@ def train_recogniser(options: Options) -> None:
             "give --dev_manifest=FILE"
         )
     check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
-    resumed = None if run.resume_model is None else checkpoint.load(run.resume_model)
+    resumed = _resumed(run)
     recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
     if resumed is not None and resumed.info is not None:
         for line in differences.of_files(recogniser, files, resumed.path):
@@ -67,11 +70,14 @@ def train_recogniser(options: Options) -> None:
 
     # Only now may Paddle be imported.
     from model_utils.tasks.recognition import RecognitionTask
+    from model_utils.trainer.dry_run import dry_run
     from model_utils.trainer.loop import Trainer
     from model_utils.trainer.runlog import stamp
 
+    distributed.join()
+    parts = options[OptimisationSettings].accumulate
     with RecognitionTask(
-        recogniser, corpus, batching, run.seed, device.compile_convolutions
+        recogniser, corpus, batching, run.seed, device.compile_convolutions, parts
     ) as task:
         print(f"{stamp()} 训练数据数量：{len(task.training.manifest)}\n", flush=True)
         _advise(task.score_sets, len(task.training.manifest), options)
@@ -90,17 +96,33 @@ def train_recogniser(options: Options) -> None:
             _advise_on_folder(Path(run.output_model_dir))
         if pretrained is not None:
             pretrained.start(task.network)
+        print(dry_run(task, batching.batch_size, device))
+        if run.dry_run:
+            return
         if trainer.progress.epoch > run.num_epoch:
             print(
-                f"nothing to do: {run.resume_model} is of epoch {trainer.progress.epoch - 1} "
+                f"nothing to do: {trainer.last_saved} is of epoch {trainer.progress.epoch - 1} "
                 f"and --num_epoch is {run.num_epoch}; a larger --num_epoch trains on"
             )
             return
-        trainer.train()
-        print(f"model: {Path(run.output_model_dir) / f'{run.num_epoch}.pdparams'}")
+        stopped = trainer.train()
+        if stopped:
+            print(f"{stopped}; to go on: {command_again(resume_model=trainer.last_saved)}")
+        print(f"model: {trainer.last_saved}")
         if trainer.progress.best is not None:
             print(f"best: {_best(trainer)}")
         print(f"curves: visualdl --logdir={run.log_dir}")
+
+
+def _resumed(run: RunSettings) -> Checkpoint | None:
+    """The checkpoint that the options name, if one."""
+    if run.resume_model != LATEST:
+        return None if run.resume_model is None else checkpoint.load(run.resume_model)
+    newest = checkpoint.latest(Path(run.output_model_dir))
+    if newest is None:
+        print(f"--resume_model={LATEST}: no checkpoint in {run.output_model_dir} yet, a new run")
+        return None
+    return checkpoint.load(newest)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from paddle import Tensor, nn
 from paddle.autograd import PyLayer, PyLayerContext
 from paddle.nn import functional
 
+from model_utils import distributed
+
 KERNELS = ((41, 11), (21, 11), (21, 11))
 STRIDES = ((2, 3), (2, 1), (2, 1))
 CEILING = 20.0
@@ -81,8 +83,9 @@ def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 class _NormaliseValid(PyLayer):
     """Batch norm over valid frames, then a clip to [0, ceiling] if there is one, then the mask.
 
-    In one layer with its gradient in closed form (Ioffe and Szegedy 2015, section 3): written with
-    broadcast operations it takes several times as long, most of it in their gradients.
+    The statistics are those of all processes that train together. In one layer with its gradient in
+    closed form (Ioffe and Szegedy 2015, section 3): written with broadcast operations it takes
+    several times as long, most of it in their gradients.
     """
 
     @staticmethod
@@ -99,9 +102,10 @@ class _NormaliseValid(PyLayer):
         """`x` [batch, channels, bins, frames], mask [batch, 1, 1, frames], count [1]."""
         # Paddle's product with a broadcast operand takes 30 times as long as one of equal shapes.
         mask = mask.expand(x.shape)
-        mean = paddle.sum(x * mask, axis=[0, 2, 3]) / count
+        mean = distributed.sum_over_ranks(paddle.sum(x * mask, axis=[0, 2, 3])) / count
         centred = _affine(x, paddle.ones_like(mean), -mean).multiply_(mask)
-        variance = paddle.sum(centred * centred, axis=[0, 2, 3]) / count
+        squares = paddle.sum(centred * centred, axis=[0, 2, 3])
+        variance = distributed.sum_over_ranks(squares) / count
         inverse = paddle.rsqrt(variance + epsilon)
         y = _affine(centred, inverse * scale, shift)
         if ceiling is not None:
@@ -123,8 +127,10 @@ class _NormaliseValid(PyLayer):
         grad_shift = paddle.sum(grad, axis=[0, 2, 3])
         grad_scale = paddle.sum(grad * centred, axis=[0, 2, 3]) * inverse
         step = scale * inverse
-        grad_x = _affine(grad, step, -step * grad_shift / count).multiply_(mask)
-        along = _affine(centred, -step * inverse * grad_scale / count, paddle.zeros_like(step))
+        # Through the statistics each process's input moves the losses of all of them.
+        all_shift, all_scale = distributed.sum_over_ranks(paddle.stack([grad_shift, grad_scale]))
+        grad_x = _affine(grad, step, -step * all_shift / count).multiply_(mask)
+        along = _affine(centred, -step * inverse * all_scale / count, paddle.zeros_like(step))
         return grad_x.add_(along), grad_scale, grad_shift, None, None
 
 
@@ -156,7 +162,7 @@ class ValidBatchNorm(nn.Layer):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [batch, channels, bins, frames], mask [batch, 1, 1, frames] of 1 and 0 -> like x."""
         if self.training:
-            count = paddle.sum(mask) * x.shape[2]
+            count = distributed.sum_over_ranks(paddle.sum(mask) * x.shape[2]).clip(min=1.0)
             y, mean, variance = _NormaliseValid.apply(
                 x, self.scale, self.shift, mask, count, self.epsilon, self.ceiling
             )

@@ -1,5 +1,7 @@
 """Speech recognition: DeepSpeech2 trained with CTC, scored by greedy decoding and error rate."""
 
+import dataclasses
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from data_utils.loader import Loader
 from data_utils.settings import BatchSettings
 from data_utils.text import Vocabulary
 from decoders.greedy import greedy_decode_batch
+from model_utils import distributed
 from model_utils.corpus import Corpus
 from model_utils.losses import ctc_loss
 from model_utils.networks.deepspeech2 import DeepSpeech2
@@ -53,9 +56,11 @@ class Recognition:
 
 
 ErrorRate = Literal["cer", "wer"]
-LogProbs = Callable[
-    [NDArray[np.float32], NDArray[np.int64]], tuple[NDArray[np.float32], NDArray[np.int64]]
-]
+Outputs = tuple[NDArray[np.float32], NDArray[np.int64]]
+LogProbs = Callable[[NDArray[np.float32], NDArray[np.int64]], Outputs]
+
+ALL_BLANK = 0.99
+"""A network with a larger share of blanks than this writes next to nothing."""
 
 
 def recognise(
@@ -106,6 +111,7 @@ class RecognitionTask:
         batching: how batches are made.
         seed: of weights and order.
         compile_convolutions: see `runtime`.
+        parts: of `batch_size` utterances that each process computes before a step.
     """
 
     def __init__(
@@ -115,6 +121,7 @@ class RecognitionTask:
         batching: BatchSettings,
         seed: int,
         compile_convolutions: bool,
+        parts: int = 1,
     ) -> None:
         self.recogniser = recogniser
         self.training = corpus.training
@@ -123,6 +130,8 @@ class RecognitionTask:
         self.score_sets = list(corpus.scored)
         self.batching = batching
         self.seed = seed
+        self.parts = parts
+        self.step_size = batching.batch_size * parts * distributed.world_size()
         self._told: set[str] = set()
         self._loader = Loader({"train": self.training, **self._scored}, batching.num_workers)
         paddle.seed(seed)
@@ -131,7 +140,7 @@ class RecognitionTask:
     def num_batches(self) -> int:
         """Batches in every epoch."""
         return sampling.num_batches(
-            len(self.training.manifest), self.batching.batch_size, self.batching.shuffle_method
+            len(self.training.manifest), self.step_size, self.batching.shuffle_method
         )
 
     def plan(self) -> dict[str, Any]:
@@ -139,31 +148,67 @@ class RecognitionTask:
         return {
             "utterances": len(self.training.manifest),
             "batch_size": self.batching.batch_size,
+            "accumulate": self.parts,
+            "devices": distributed.world_size(),
             "shuffle_method": self.batching.shuffle_method,
             "sortagrad": self.batching.sortagrad,
             "seed": self.seed,
         }
 
-    def train_batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of `epoch` from number `start` on."""
-        plan = sampling.epoch_batches(
+    def train_batches(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
+        """The batches of `epoch` from number `start` on: of each the own share, in parts."""
+        plan = [
+            part
+            for batch in self._plan(epoch)[start:]
+            for part in sampling.share(
+                batch, distributed.rank(), distributed.world_size(), self.parts
+            )
+        ]
+        loaded = self._loader.batches("train", plan, epoch)
+        while parts := list(itertools.islice(loaded, self.parts)):
+            yield parts
+
+    def heaviest_batch(self) -> list[Batch]:
+        """The parts with the longest utterances, as without augmentation."""
+        longest = np.argsort(-self.training.manifest.durations, kind="stable")[: self.step_size]
+        parts = sampling.share(longest.astype(np.int64), 0, distributed.world_size(), self.parts)
+        return list(self._loader.batches("train", parts))
+
+    def _plan(self, epoch: int) -> sampling.Batches:
+        return sampling.epoch_batches(
             self.training.manifest.durations,
             method=self.batching.shuffle_method,
-            batch_size=self.batching.batch_size,
+            batch_size=self.step_size,
             seed=self.seed,
             epoch=epoch,
             sorted_first=self.batching.sortagrad,
         )
-        return self._loader.batches("train", plan[start:], epoch)
 
     def losses(self, batch: Batch) -> Tensor:
-        """CTC loss of each item [batch]."""
+        """CTC loss of each item [batch]; see `Task.losses` for a batch without any."""
         if not len(batch):
-            return paddle.zeros([0])
+            return self._no_losses()
         logits, lengths = self.network(
             paddle.to_tensor(batch.features), paddle.to_tensor(batch.frames)
         )
+        logits = logits.astype("float32")
         return ctc_loss(logits, lengths.numpy(), batch.labels, batch.label_lengths)
+
+    def _no_losses(self) -> Tensor:
+        """Without an utterance: nothing, or a zero by way of the sums over all processes."""
+        if distributed.world_size() == 1:
+            return paddle.zeros([0])
+        frame = paddle.zeros([1, 1, self.recogniser.num_bins])
+        logits, _ = self.network(frame, paddle.zeros([1], dtype="int64"))
+        return (logits * 0.0).sum().reshape([1])
+
+    def size(self, batch: Batch) -> int:
+        """Utterances of the batch."""
+        return len(batch)
+
+    def seconds(self, batch: Batch) -> float:
+        """Seconds of the batch's utterances, as the manifest has them."""
+        return float(self.training.manifest.durations[batch.utterances].sum())
 
     def problems(self, batch: Batch) -> list[str]:
         """Utterances that could not be read, where and why."""
@@ -173,21 +218,41 @@ class RecognitionTask:
         """Manifest and line of each item."""
         return [self.training.manifest.where(index) for index in batch.utterances]
 
-    def score(self, name: str) -> Score:
-        """Character error rate on the set `name`."""
+    def score(self, name: str, batch_done: Callable[[], None] = lambda: None) -> Score:
+        """Character error rate on the set `name`, of which each process recognises a share."""
         dataset = self._scored[name]
         plan = scoring_order(dataset.manifest.durations, self.batching.batch_size)
-        counts = ErrorCounts()
+        plan = plan[distributed.rank() :: distributed.world_size()]
+        counts, frames, blanks = ErrorCounts(), 0, 0
+
+        def compute(features: NDArray[np.float32], lengths: NDArray[np.int64]) -> Outputs:
+            nonlocal frames, blanks
+            outputs, lengths = log_probs(self.network, features, lengths)
+            best = outputs.argmax(axis=-1)
+            valid = np.arange(outputs.shape[1]) < lengths[:, None]
+            frames, blanks = frames + int(valid.sum()), blanks + int((valid & (best == 0)).sum())
+            batch_done()
+            return outputs, lengths
+
         for result in recognise(
-            lambda features, frames: log_probs(self.network, features, frames),
+            compute,
             self._loader.batches(name, plan),
             self.recogniser.vocabulary,
             report=self._tell_once,
         ):
             counts += result.counts
+        *errors, frames, blanks = map(
+            round, distributed.totals([*dataclasses.astuple(counts), frames, blanks])
+        )
+        counts = ErrorCounts(*errors)
         # Where nothing can be read, 0 errors are no merit.
         rate = counts.rate if counts.reference_length else float("nan")
-        return Score("cer", rate, counts.detail)
+        collapse = ""
+        if frames and blanks > ALL_BLANK * frames:
+            collapse = f"{100 * blanks / frames:.1f} % of all frames are blanks"
+        elif rate >= 1:
+            collapse = f"the error rate is {rate:.2f}"
+        return Score("cer", rate, counts.detail, collapse)
 
     def _tell_once(self, problem: str) -> None:
         if problem not in self._told:

@@ -5,12 +5,13 @@ it holds the SHA-256 of its companions, so that a set that a crash cut off is kn
 Reading never runs code: pickles are opened by an unpickler that knows NumPy arrays alone.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import pickle
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,30 +76,95 @@ def save(
         info: JSON values; the companions' hashes are added.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, the disk is full, or a weight is not finite:
+            what a run could not go on from never takes the place of what it can.
     """
     import paddle
 
+    for key, value in weights.items():
+        if not bool(paddle.isfinite(value).all()):
+            raise InputError(
+                f"{folder / name}: not saved, {key} is not finite any more; try a smaller "
+                f"--learning_rate or --grad_clip"
+            )
     weights_path, optimizer_path, info_path = (
         folder / f"{name}{suffix}" for suffix in (WEIGHTS, OPTIMIZER, INFO)
     )
-    with write_atomically(weights_path, optimizer_path) as temporaries:
+    with _room(folder), write_atomically(weights_path, optimizer_path) as temporaries:
         for state, temporary in zip((weights, optimizer), temporaries, strict=True):
             paddle.save(dict(state), str(temporary))
         hashes = {
             path.suffix: _sha256(temporary)
             for path, temporary in zip((weights_path, optimizer_path), temporaries, strict=True)
         }
-    with write_atomically(info_path) as (temporary,):
+    with _room(folder), write_atomically(info_path) as (temporary,):
         text = json.dumps({**info, "files": hashes}, ensure_ascii=False, indent=1)
         temporary.write_text(text, encoding="utf-8")
     return weights_path
 
 
+@contextlib.contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """What goes wrong while the block writes, said in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{folder}: the checkpoint cannot be written ({error.strerror or error}); make room, "
+            f"what was saved before is whole"
+        ) from None
+
+
+def prune(folder: Path, run: str, keep: int, epochs: Collection[int] = ()) -> None:
+    """Remove the older checkpoints of a run.
+
+    Args:
+        folder: of the checkpoints.
+        run: whose; those of other runs stay, and so does `best`.
+        keep: how many of the newest stay.
+        epochs: whose own checkpoints stay too.
+    """
+    own = []
+    for path, info in _described(folder):
+        progress = info.get("progress", {})
+        if path.stem != BEST and progress.get("run") == run:
+            own.append((progress.get("step", 0), path))
+    for _, path in sorted(own)[:-keep]:
+        if path.stem not in map(str, epochs):
+            # The description first: without it the rest is known to be none.
+            for suffix in (INFO, OPTIMIZER, WEIGHTS):
+                path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest checkpoint of a folder that is whole; None where there is none.
+
+    One that a crash cut off has no description, or hashes that do not fit, and is passed over.
+    """
+    found = [
+        (path.with_suffix(INFO).stat().st_mtime_ns, info.get("progress", {}).get("step", 0), path)
+        for path, info in _described(folder)
+        if path.stem != BEST
+    ]
+    for *_, path in sorted(found, reverse=True):
+        with contextlib.suppress(InputError):
+            return load(path).path
+    return None
+
+
+def _described(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The weights files in `folder` that have a description, with it."""
+    for path in folder.glob(f"*{WEIGHTS}"):
+        with contextlib.suppress(InputError):
+            info = read_info(path)
+            if info is not None:
+                yield path, info
+
+
 def amend(path: Path, **changes: Any) -> None:
     """Change entries of the JSON beside the weights at `path`; weights and optimizer stay."""
     info = read_info(path)
-    with write_atomically(path.with_suffix(INFO)) as (temporary,):
+    with _room(path.parent), write_atomically(path.with_suffix(INFO)) as (temporary,):
         text = json.dumps({**(info or {}), **changes}, ensure_ascii=False, indent=1)
         temporary.write_text(text, encoding="utf-8")
 

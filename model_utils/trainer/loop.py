@@ -4,7 +4,6 @@ It knows steps, checkpoints, schedules and logs; what is trained, and on what, a
 """
 
 import dataclasses
-import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,23 @@ import numpy as np
 import paddle
 
 from data_utils.errors import InputError
-from model_utils import runtime
+from model_utils import distributed, runtime
 from model_utils.settings import OptimisationSettings, RunSettings, ScheduleSettings
-from model_utils.trainer import checkpoint, optimisation, schedules
+from model_utils.trainer import checkpoint, gradients, optimisation, schedules
+from model_utils.trainer.averaging import RunningAverage
 from model_utils.trainer.checkpoint import Checkpoint
+from model_utils.trainer.gradients import Outcome
+from model_utils.trainer.health import Collapse, SkippedSteps
+from model_utils.trainer.interruption import Interruption
+from model_utils.trainer.precision import Precision
 from model_utils.trainer.progress import Progress
 from model_utils.trainer.runlog import RunLog
 from model_utils.trainer.task import Score, Task
+from model_utils.trainer.watchdog import Watchdog
+
+
+class Stopped(Exception):
+    """The run ends before its last epoch, everything saved; the message says why."""
 
 
 class Trainer:
@@ -32,6 +41,9 @@ class Trainer:
         run: how long, and what is left behind.
         device: what is computed on.
         options: every option of the command, kept in the checkpoints.
+
+    Raises:
+        InputError: settings that contradict each other, or that this device cannot follow.
     """
 
     def __init__(
@@ -44,14 +56,23 @@ class Trainer:
         options: Mapping[str, Any],
     ) -> None:
         self.task = task
+        self.settings = settings
         self.schedule = schedule
         self.run = run
         self.device = device
         self.options = dict(options)
         self.progress = Progress()
-        self._last_saved: Path | None = None
-        self._folders = [Path(run.output_model_dir)]
         self.optimizer = optimisation.build_optimizer(settings, task.network)
+        self.precision = Precision(settings.amp, device)
+        self.average = RunningAverage(task.network, settings.ema_decay)
+        self._skipped = SkippedSteps()
+        self._collapse = Collapse()
+        self._interruption = Interruption()
+        self._watchdog = Watchdog(run.watchdog_seconds)
+        self._is_asked_to_stop = False
+        self.last_saved: Path | None = None
+        """The newest checkpoint of this run, `best` apart, or the one it goes on from."""
+        self._folders = [Path(run.output_model_dir)]
 
     def resume(self, saved: Checkpoint) -> list[str]:
         """Go on where `saved` stopped: weights, optimizer, place in the epoch, best score.
@@ -66,18 +87,20 @@ class Trainer:
             InputError: it is of another network or optimizer, or does not know its place.
         """
         checkpoint.set_weights(self.task.network, saved)
-        self._last_saved = saved.path
+        self.last_saved = saved.path
         self._folders.append(saved.path.parent)
         if saved.optimizer is not None:
-            optimisation.restore_optimizer(
+            trained = optimisation.restore_optimizer(
                 self.optimizer, self.task.network, saved.optimizer, str(saved.path)
             )
+            self.average.resume(trained)
         if saved.info is None:
             self.progress = Progress(
                 epoch=saved.epoch + 1, step=saved.epoch * self.task.num_batches()
             )
             return []
         self.progress = Progress.of(saved.info.get("progress"), saved.path)
+        self.precision.restore(saved.info.get("precision", {}))
         before, changed = saved.info.get("plan", {}), []
         if self.progress.batch:
             changed = [
@@ -106,14 +129,18 @@ class Trainer:
         return None
 
     def learning_rate(self, epoch: int, batch: int) -> float:
-        """The rate of one batch of the run."""
+        """The rate of one batch of the run, on as many devices as there are."""
         place = schedules.Place(
             epoch, batch, self.task.num_batches(), self.run.num_epoch, self.progress.reductions
         )
-        return schedules.learning_rate(self.schedule, place)
+        factor = schedules.device_factor(self.schedule.lr_scaling, distributed.world_size())
+        return factor * schedules.learning_rate(self.schedule, place)
 
-    def train(self) -> None:
+    def train(self) -> str:
         """Train until epoch `num_epoch` is done.
+
+        Returns:
+            Why it ended earlier, with everything saved; empty where it did not.
 
         Raises:
             InputError: the task cannot go on, or a checkpoint cannot be written. The message names
@@ -121,50 +148,57 @@ class Trainer:
                 the last one.
         """
         num_batches = self.task.num_batches()
-        self.log = RunLog(Path(self.run.log_dir), self.run.num_epoch, num_batches)
+        folder = Path(self.run.log_dir) if distributed.is_main() else None
+        self.log = RunLog(folder, self.run.num_epoch, num_batches)
+        self.log.keep_options(self.options, runtime.versions())
         try:
-            self.log.list_left_out(self.task.left_out())
-            for epoch in range(self.progress.epoch, self.run.num_epoch + 1):
-                self._train_epoch(epoch, num_batches)
-                self.progress.epoch, self.progress.batch = epoch + 1, 0
-                # Saved before it is scored: whatever happens there, the epoch is not lost.
-                saved = self._save(str(epoch), epoch)
-                scores = self._score(epoch)
-                for name, score in list(scores.items())[:1]:  # the first set decides
-                    better = self.progress.judge(epoch, name, score, self.schedule.plateau_patience)
-                    checkpoint.amend(saved, progress=dataclasses.asdict(self.progress))
-                    if better:
-                        self._save(checkpoint.BEST, epoch)
+            with self._interruption.listening(), self._watchdog.watching():
+                self.log.list_left_out(self.task.left_out())
+                if self.progress.is_to_score:  # stopped between an epoch and its score
+                    self._score_epoch(self.progress.epoch - 1)
+                for epoch in range(self.progress.epoch, self.run.num_epoch + 1):
+                    self._train_epoch(epoch, num_batches)
+                    self.progress.epoch, self.progress.batch = epoch + 1, 0
+                    self.progress.is_to_score = bool(self.task.score_sets) and not self.run.test_off
+                    # Saved before it is scored: whatever happens there, the epoch is not lost.
+                    self._save(str(epoch), epoch)
+                    self._score_epoch(epoch)
+                    self._stop_if_due(epoch)
+        except Stopped as stopped:
+            return str(stopped)
         except InputError as error:
-            if self._last_saved is None:
+            if self.last_saved is None:
                 raise
-            raise InputError(f"{error}; go on with --resume_model={self._last_saved}") from None
+            raise InputError(f"{error}; go on with --resume_model={self.last_saved}") from None
         finally:
             self.log.close()
+        return ""
 
     def _train_epoch(self, epoch: int, num_batches: int) -> None:
         self.task.network.train()
         self.log.start_epoch(epoch, self.progress.batch)
         lost: list[str] = []
-        trained = False
         recent: list[float] = []
-        for number, batch in self._batches(epoch, num_batches):
+        trained = False
+        for number, parts in self._batches(epoch, num_batches):
             rate = self.learning_rate(epoch, number)
-            for problem in self.task.problems(batch):
+            for problem in [problem for part in parts for problem in self.task.problems(part)]:
                 self.log.left_out(problem)
                 lost.append(problem)
-            loss = self._step(batch, rate)
-            if np.isfinite(loss):
-                recent.append(loss)
+            outcome = self._step(parts, rate)
+            if outcome.is_good:
+                recent.append(outcome.loss)
                 trained = True
             self.progress.batch, self.progress.step = number + 1, self.progress.step + 1
-            self.log.batch_done()
+            self.log.batch_done(sum(self.task.seconds(part) for part in parts))
             if number % self.run.log_interval == 0 and recent:
                 mean = float(np.mean(recent))
-                self.log.train(epoch, number, self.progress.step, rate, mean)
+                self.log.train(epoch, number, self.progress.step, rate, mean, outcome.norm)
                 recent.clear()
-            if (number + 1) % self.run.save_interval == 0 and number + 1 < num_batches:
-                self._save(f"{epoch}_batch_{number + 1}", epoch)
+            if number + 1 < num_batches:
+                if (number + 1) % self.run.save_interval == 0:
+                    self._save(f"{epoch}_batch_{number + 1}", epoch)
+                self._stop_if_due(epoch)
         self.log.end_epoch()
         if lost and not trained:
             raise InputError(
@@ -172,79 +206,126 @@ class Trainer:
                 f"the first: {lost[0]}"
             )
 
-    def _batches(self, epoch: int, num_batches: int) -> Iterator[tuple[int, Any]]:
-        """The epoch's batches that are not done, with their numbers.
+    def _batches(self, epoch: int, num_batches: int) -> Iterator[tuple[int, list[Any]]]:
+        """The epoch's batches that are not done, of each the own share, with their numbers.
 
         What was trained is saved when no more of them come.
         """
         start = self.progress.batch
+        batches = self.log.waiting(self.task.train_batches(epoch, start))
         try:
-            yield from enumerate(self.task.train_batches(epoch, start), start)
+            yield from enumerate(batches, start)
         except InputError:
             if start < self.progress.batch < num_batches:
                 self._save(f"{epoch}_batch_{self.progress.batch}", epoch)
             raise
 
-    def _step(self, batch: Any, rate: float) -> float:
-        """One update; returns the mean loss of the items, NaN where there was none."""
-        # Dropout is a function of (seed, step): a resumed run draws what it would have drawn.
-        state = np.random.SeedSequence([self.run.seed, self.progress.step]).generate_state(1)
-        paddle.seed(int(state[0]))
-        losses = self.task.losses(batch)
-        if losses.shape[0] == 0:
-            return float("nan")
-        loss = losses.mean()
-        value = float(loss)
-        problem = "" if np.isfinite(value) else f"loss is {value}"
-        if not problem:
-            loss.backward()
-            problem = "" if self._has_finite_gradients() else "a gradient is not finite"
-        if problem:
-            self.optimizer.clear_grad()
-            names = ", ".join(self.task.names(batch))
-            self.log.warn(f"{problem}, the step is skipped; its utterances: {names}")
-            return float("nan")
-        self.optimizer.set_lr(rate)
-        self.optimizer.step()
+    def _step(self, parts: list[Any], rate: float) -> Outcome:
+        """One update from the parts of a batch: here those of this process, one after the other."""
+        # Dropout is a function of (seed, step, rank): a resumed run draws what it would have drawn.
+        key = [self.run.seed, self.progress.step, distributed.rank()]
+        paddle.seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+        parameters = self.task.network.parameters()
+        total, items = 0.0, 0
+        for part in parts:
+            with self.precision.computing():
+                losses = self.task.losses(part)
+            if losses.shape[0] > 0:
+                loss = losses.sum()
+                (loss * self.precision.scale).backward()
+                total, items = total + float(loss), items + self.task.size(part)
+        outcome = gradients.combine(
+            parameters, total, items, self.precision.scale, self._interruption.is_asked
+        )
+        self._is_asked_to_stop |= outcome.is_asked_to_stop
+        self.precision.judge(outcome.is_finite)
+        if outcome.is_good:
+            kept = optimisation.kept_share(self.settings, outcome.norm)
+            gradients.scale(parameters, kept / (outcome.items * outcome.scale))
+            self.optimizer.set_lr(rate)
+            self.optimizer.step()
+            self.average.update(self.progress.step)
+        elif not outcome.is_finite and not self.precision.is_searching:
+            self._name_skipped(parts, outcome)
+        self._skipped.judge(outcome, self.settings)
         self.optimizer.clear_grad()
-        return value
+        self._watchdog.step_done()
+        return outcome
 
-    def _has_finite_gradients(self) -> bool:
-        gradients = [p.grad for p in self.task.network.parameters() if p.grad is not None]
-        return bool(np.isfinite(float(paddle.add_n([gradient.sum() for gradient in gradients]))))
+    def _name_skipped(self, parts: list[Any], outcome: Outcome) -> None:
+        own = [name for part in parts for name in self.task.names(part)]
+        names = ", ".join(name for others in distributed.gathered(own) for name in others)
+        self.log.warn(f"{outcome.problem}, the step is skipped; its utterances: {names}")
 
-    def _score(self, epoch: int) -> dict[str, Score]:
-        if self.run.test_off:
-            return {}
+    def _stop_if_due(self, epoch: int) -> None:
+        """End the run here where that was asked for, by signal or by option."""
+        reason, patience = "", self.run.early_stopping
+        if self._is_asked_to_stop:
+            reason = "stopped as asked"
+        elif self.run.max_steps is not None and self.progress.step >= self.run.max_steps:
+            reason = f"stopped after {self.progress.step} steps (--max_steps)"
+        elif patience is not None and self.progress.stale > patience:
+            reason = f"stopped: no better score in {self.progress.stale} epochs (--early_stopping)"
+        if not reason:
+            return
+        if self.progress.batch:
+            self._save(f"{epoch}_batch_{self.progress.batch}", epoch)
+        raise Stopped(reason)
+
+    def _score_epoch(self, epoch: int) -> None:
+        """Score what `epoch` left, and note whether it is the best so far."""
+        if self.run.test_off or not self.task.score_sets:
+            return
         self.task.network.eval()
-        scores = {}
-        for name in self.task.score_sets:
-            scores[name] = score = self.task.score(name)
-            self.log.score(epoch, name, score.name, score.value, score.detail)
-        return scores
+        scores: dict[str, Score] = {}
+        with self.average.in_place():
+            for name in self.task.score_sets:
+                scores[name] = score = self.task.score(name, self._scored_batch)
+                self.log.score(epoch, name, score.name, score.value, score.detail)
+        name, score = next(iter(scores.items()))  # the first set decides
+        better = self.progress.judge(epoch, name, score, self.schedule.plateau_patience)
+        self.progress.is_to_score = False
+        if better:
+            self._save(checkpoint.BEST, epoch)
+        # Last: a run that is killed before scores this epoch again, and saves the best again.
+        if self.last_saved is not None and distributed.is_main():
+            checkpoint.amend(self.last_saved, progress=dataclasses.asdict(self.progress))
+        if advice := self._collapse.judge(score):
+            self.log.warn(advice)
 
-    def _save(self, name: str, epoch: int) -> Path:
+    def _scored_batch(self) -> None:
+        self._watchdog.step_done()
+        # Of several processes none may leave the others waiting: they finish the scoring.
+        if self._interruption.is_asked and distributed.world_size() == 1:
+            raise Stopped("stopped as asked")
+
+    def _save(self, name: str, epoch: int) -> None:
+        """Write a checkpoint, and remove those that are not to be kept."""
+        folder = Path(self.run.output_model_dir)
+        if name != checkpoint.BEST:
+            self.last_saved = folder / f"{name}{checkpoint.WEIGHTS}"
+        if not distributed.is_main():
+            return
+        assert self.log.folder is not None, "only the main process comes here"
+        self.progress.run = self.progress.run or self.log.folder.name
         info = {
             "format": 1,
             "epoch": epoch,
             "progress": dataclasses.asdict(self.progress),
+            "precision": self.precision.state(),
             "plan": self.task.plan(),
             **self.task.describe(),
             "options": self.options,
             "device": dataclasses.asdict(self.device),
-            "versions": {
-                "paddle": runtime.paddle_version(),
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
+            "versions": runtime.versions(),
         }
-        state = optimisation.optimizer_state(self.optimizer, self.task.network)
-        folder = Path(self.run.output_model_dir)
-        weights = checkpoint.weights_of(self.task.network)
-        saved = checkpoint.save(folder, name, weights, state, info)
-        if name != checkpoint.BEST:
-            self._last_saved = saved
-        return saved
+        with self.average.in_place() as trained:
+            weights = checkpoint.weights_of(self.task.network)
+            state = optimisation.optimizer_state(self.optimizer, self.task.network, trained)
+            checkpoint.save(folder, name, weights, state, info)
+        self._watchdog.step_done()
+        if self.run.keep_ckpt is not None:
+            checkpoint.prune(folder, self.progress.run, self.run.keep_ckpt, self.run.keep_epochs)
 
 
 def _holds(path: Path, best: Mapping[str, Any]) -> bool:

@@ -28,6 +28,10 @@ class Progress:
     """Epochs in a row without a better score."""
     reductions: int = 0
     """How often the plateau schedule has reduced the rate."""
+    is_to_score: bool = False
+    """Whether the epoch before this one is saved and not scored yet."""
+    run: str = ""
+    """Name of the run, the folder of its first log: whose checkpoint it is."""
 
     @classmethod
     def of(cls, content: Any, where: Path) -> "Progress":
@@ -41,7 +45,9 @@ class Progress:
                 raise TypeError(f"progress is {content!r}")
             progress = cls(**content)
             counts = dataclasses.asdict(progress)
-            best = counts.pop("best")
+            best, to_score, run = (counts.pop(name) for name in ("best", "is_to_score", "run"))
+            if type(to_score) is not bool or type(run) is not str:
+                raise TypeError(f"is_to_score is {to_score!r}, run is {run!r}")
             if any(type(n) is not int or n < 0 for n in counts.values()) or not progress.epoch:
                 raise TypeError(", ".join(f"{name} is {n!r}" for name, n in counts.items()))
             if best is not None and {name: type(v) for name, v in best.items()} != _BEST:

@@ -8,19 +8,26 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+from model_utils import runtime
 
 METRICS = "metrics.jsonl"
 """The file of a run's folder that holds its numbers, a JSON object a line."""
 LOSS, RATE = "Train loss", "Learning rate"
-"""Tags of two of its curves; those of scores are such as `Test cer`."""
+NORM, SPEED, WAITING, MEMORY = "Gradient norm", "Hours per hour", "Waiting share", "Memory MB"
+"""Tags of its curves; those of scores are such as `Test cer`."""
+OPTIONS, VERSIONS = "options.json", "versions.json"
+"""Files of a run's folder: what `--config` would take to do the same; what it was run with."""
 LEFT_OUT = "left_out.txt"
 """The file of a run's folder that names all that is not trained on, where and why, a line each."""
+
+Item = TypeVar("Item")
 
 ETA_MEMORY = 0.98
 """Weight of the past in the smoothed seconds per batch: a memory of about 50 batches."""
@@ -35,29 +42,34 @@ class RunLog:
     """The log of one run.
 
     Args:
-        folder: where runs are kept; this one gets a folder named by the time.
+        folder: where runs are kept; this one gets a folder named by the time. None for a process
+            that neither prints nor writes: of several that train together one does.
         num_epoch: last epoch, for the lines.
         num_batches: batches in an epoch.
     """
 
-    def __init__(self, folder: Path, num_epoch: int, num_batches: int) -> None:
-        from visualdl import LogWriter
-
-        self.folder = _new_folder(folder)
+    def __init__(self, folder: Path | None, num_epoch: int, num_batches: int) -> None:
+        self.folder = None if folder is None else _new_folder(folder)
         self._num_epoch = num_epoch
         self._num_batches = num_batches
-        self._curves = LogWriter(logdir=str(self.folder))
-        self._metrics = (self.folder / METRICS).open("a", encoding="utf-8")
         self._batches = 0
         self._seconds_per_batch = 0.0
         self._last_batch = time.monotonic()
         self._bar: tqdm[Any] | None = None
         self._told: set[str] = set()
+        if self.folder is not None:
+            from visualdl import LogWriter
+
+            self._curves = LogWriter(logdir=str(self.folder))
+            self._metrics = (self.folder / METRICS).open("a", encoding="utf-8")
+        self._since = self._last_batch
+        self._heard = self._waited = 0.0
 
     def start_epoch(self, epoch: int, start: int) -> None:
         """Show a progress bar for `epoch` on a terminal, from batch `start` on."""
-        self._last_batch = time.monotonic()
-        if sys.stderr.isatty():
+        self._last_batch = self._since = time.monotonic()
+        self._heard = self._waited = 0.0
+        if self.folder is not None and sys.stderr.isatty():
             self._bar = tqdm(
                 total=self._num_batches,
                 initial=start,
@@ -66,8 +78,33 @@ class RunLog:
                 unit="batch",
             )
 
-    def batch_done(self) -> None:
-        """Note that a batch was trained: the ETA and the progress bar follow."""
+    def keep_options(self, options: Mapping[str, Any], versions: Mapping[str, str]) -> None:
+        """Write what the run was asked for, and what it runs with, beside its numbers."""
+        if self.folder is None:
+            return
+        for name, content in ((OPTIONS, options), (VERSIONS, versions)):
+            text = json.dumps(content, ensure_ascii=False, indent=1)
+            (self.folder / name).write_text(f"{text}\n", encoding="utf-8")
+
+    def waiting(self, batches: Iterable[Item]) -> Iterator[Item]:
+        """`batches`, the time until each comes being counted as waiting."""
+        iterator = iter(batches)
+        while True:
+            asked = time.monotonic()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            self._waited += time.monotonic() - asked
+            yield batch
+
+    def batch_done(self, seconds_heard: float = 0.0) -> None:
+        """Note that a batch was trained: the ETA and the progress bar follow.
+
+        Args:
+            seconds_heard: seconds of recordings in it.
+        """
+        self._heard += seconds_heard
         now = time.monotonic()
         seconds, self._last_batch = now - self._last_batch, now
         self._batches += 1
@@ -83,8 +120,25 @@ class RunLog:
             self._bar.close()
             self._bar = None
 
-    def train(self, epoch: int, batch: int, step: int, rate: float, loss: float) -> None:
-        """One line of training; `loss`: mean over the epoch's batches since the line before."""
+    def train(
+        self,
+        epoch: int,
+        batch: int,
+        step: int,
+        rate: float,
+        loss: float,
+        norm: float | None = None,
+    ) -> None:
+        """One line of training, and its curves.
+
+        Args:
+            epoch: that is trained.
+            batch: of the epoch, from 0.
+            step: batches done in all.
+            rate: learning rate of the batch.
+            loss: mean over the epoch's batches since the line before.
+            norm: of the batch's gradient, before clipping.
+        """
         left = self._num_epoch * self._num_batches - ((epoch - 1) * self._num_batches + batch + 1)
         eta = timedelta(seconds=int(left * self._seconds_per_batch))
         self.say(
@@ -94,6 +148,14 @@ class RunLog:
         )
         self._record(LOSS, loss, step, epoch)
         self._record(RATE, rate, step, epoch)
+        if norm is not None:
+            self._record(NORM, norm, step, epoch)
+        now = time.monotonic()
+        if (passed := now - self._since) > 0:
+            self._record(SPEED, self._heard / passed, step, epoch)
+            self._record(WAITING, self._waited / passed, step, epoch)
+        self._record(MEMORY, runtime.memory_mb(), step, epoch)
+        self._since, self._heard, self._waited = now, 0.0, 0.0
 
     def score(self, epoch: int, name: str, measure: str, value: float, detail: str) -> None:
         """One line of scoring; the curve's tag is such as `Test cer`, over epochs."""
@@ -105,6 +167,8 @@ class RunLog:
 
     def say(self, line: str) -> None:
         """Print a line without tearing the progress bar."""
+        if self.folder is None:
+            return
         if self._bar is not None:
             self._bar.clear()
         print(line, flush=True)
@@ -117,8 +181,8 @@ class RunLog:
 
     def list_left_out(self, reasons: Iterable[str]) -> None:
         """Write what is left out of the whole run into `LEFT_OUT`, and say where that is."""
-        if self._write_left_out(reasons):
-            self._say_aside(f"all that is left out: {self.folder / LEFT_OUT}")
+        if file := self._write_left_out(reasons):
+            self._say_aside(f"all that is left out: {file}")
 
     def left_out(self, problem: str) -> None:
         """Warn of what turns out to be unusable, once (the next epoch meets it again); list it."""
@@ -130,27 +194,32 @@ class RunLog:
     def close(self) -> None:
         """Finish the files."""
         self.end_epoch()
-        self._curves.close()
-        self._metrics.close()
+        if self.folder is not None:
+            self._curves.close()
+            self._metrics.close()
 
     def _say_aside(self, line: str) -> None:
+        if self.folder is None:
+            return
         if self._bar is not None:
             self._bar.clear()
         print(line, file=sys.stderr, flush=True)
 
-    def _write_left_out(self, reasons: Iterable[str]) -> bool:
+    def _write_left_out(self, reasons: Iterable[str]) -> Path | None:
         """Append lines; where there are none, no file is made."""
         rest = iter(reasons)
         first = next(rest, None)
-        if first is None:
-            return False
+        if first is None or self.folder is None:
+            return None
         # A name that is not UTF-8 is escaped.
         file = self.folder / LEFT_OUT
         with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.writelines(f"{reason}\n" for reason in itertools.chain([first], rest))
-        return True
+        return file
 
     def _record(self, tag: str, value: float, step: int, epoch: int) -> None:
+        if self.folder is None:
+            return
         self._curves.add_scalar(tag=tag, step=step, value=value)
         row = {"tag": tag, "step": step, "epoch": epoch, "value": value, "time": time.time()}
         self._metrics.write(json.dumps(row) + "\n")

@@ -7,6 +7,7 @@ the schedules that depend on it. Their formulas are the same, and tested against
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from model_utils.settings import ScheduleSettings
 
@@ -62,6 +63,15 @@ def learning_rate(settings: ScheduleSettings, place: Place) -> float:
     if settings.lr_schedule not in ("noam", "onecycle") and place.step < settings.warmup_steps:
         share *= (place.step + 1) / settings.warmup_steps
     return settings.learning_rate * share
+
+
+def device_factor(scaling: Literal["linear", "sqrt", "none"], devices: int) -> float:
+    """What the rate is multiplied with where `devices` share a step.
+
+    linear: their number (Goyal et al. 2017, section 2.1); sqrt: its root, which keeps the noise of
+    the steps (Hoffer et al. 2017, section 4).
+    """
+    return {"linear": float(devices), "sqrt": math.sqrt(devices), "none": 1.0}[scaling]
 
 
 def _share(settings: ScheduleSettings, place: Place) -> float:

@@ -1,6 +1,6 @@
 """What a task hands to the trainer: batches, a network, a loss per item, a score."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +18,8 @@ class Score:
     value: float
     detail: str = ""
     """What the value is made of, for the log."""
+    collapse: str = ""
+    """What shows that the network says one thing only; empty where nothing does."""
 
 
 class Task(Protocol[BatchType]):
@@ -39,11 +41,28 @@ class Task(Protocol[BatchType]):
         A place inside an epoch means nothing under another plan.
         """
 
-    def train_batches(self, epoch: int, start: int = 0) -> Iterator[BatchType]:
-        """The batches of `epoch` (from 1) from number `start` on; a pure function of both."""
+    def train_batches(self, epoch: int, start: int = 0) -> Iterator[list[BatchType]]:
+        """The batches of `epoch` (from 1) from number `start` on; a pure function of both.
+
+        Of each batch the share of this process, in the parts that are computed one after the
+        other. All processes get the same number of batches, and of parts.
+        """
+
+    def heaviest_batch(self) -> list[BatchType]:
+        """The parts of a batch that takes as much memory as any in training."""
 
     def losses(self, batch: BatchType) -> Tensor:
-        """Loss of each item [batch]; a batch whose items were all left out gives an empty one."""
+        """Loss of each item [items].
+
+        Where all items were left out: empty, or, where other processes wait for this one inside
+        the network, [1] with a 0 that went through it.
+        """
+
+    def size(self, batch: BatchType) -> int:
+        """Items of the batch that have a loss."""
+
+    def seconds(self, batch: BatchType) -> float:
+        """Seconds of recordings in the batch, of those items that have a loss."""
 
     def problems(self, batch: BatchType) -> list[str]:
         """Items that the batch lost on the way, where and why."""
@@ -51,8 +70,13 @@ class Task(Protocol[BatchType]):
     def names(self, batch: BatchType) -> list[str]:
         """Where each item comes from, for messages."""
 
-    def score(self, name: str) -> Score:
-        """Score the network, in evaluation mode, on the set `name`."""
+    def score(self, name: str, batch_done: Callable[[], None]) -> Score:
+        """Score the network, in evaluation mode, on the set `name`; all processes share the work.
+
+        Args:
+            name: one of `score_sets`.
+            batch_done: to be called after each batch; what it raises ends the scoring.
+        """
 
     def describe(self) -> dict[str, Any]:
         """What a checkpoint must hold, beside the weights, to use the network: JSON values."""

@@ -129,7 +129,7 @@ def test_labels_that_cannot_fit_are_named_with_both_numbers_and_the_rest_is_trai
         "no label: nothing of its text is in the vocabulary",
     ]
     assert len(task.training.manifest) == 10 and task.num_batches() == 3
-    seen = {where for batch in task.train_batches(1) for where in task.names(batch)}
+    seen = {where for (batch,) in task.train_batches(1) for where in task.names(batch)}
     assert not seen & {f"{corpus.manifest}:3", f"{corpus.manifest}:8"} and len(seen) == 9
     train(tmp_path, task, num_epoch=1)
     assert "not finite" not in capsys.readouterr().err
@@ -184,7 +184,7 @@ def test_bad_files_are_named_and_survived(
 def test_a_batch_of_bad_files_alone_is_survived(make_corpus: MakeCorpus, tmp_path: Path) -> None:
     corpus = make_corpus(TEXTS[:4])
     task = make_task(corpus, batch_size=2, num_workers=0, shuffle_method="batch_shuffle")
-    for number in next(task.train_batches(1)).utterances:
+    for number in next(task.train_batches(1))[0].utterances:
         (corpus.folder / f"{number}.wav").write_bytes(b"")
     train(tmp_path, task, num_epoch=1, test_off=False)
     saved = checkpoint.load(tmp_path / "param" / "1")

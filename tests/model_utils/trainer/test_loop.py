@@ -5,7 +5,7 @@ import dataclasses
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from model_utils.trainer.progress import Progress
 from model_utils.trainer.task import Score, Task
 
 BATCHES = 5
+PACE = {"Gradient norm", "Hours per hour", "Waiting share", "Memory MB"}
 DEVICE = Device("cpu", "plain", 1)
 SETTINGS = OptimisationSettings(weight_decay=0.0)
 SCHEDULE = ScheduleSettings(learning_rate=0.02, lr_decay=0.9)
@@ -62,7 +63,20 @@ class Regression:
     def plan(self) -> dict[str, Any]:
         return {"points": self.points, "sorted": True}
 
-    def train_batches(self, epoch: int, start: int = 0) -> Iterator[Points]:
+    def train_batches(self, epoch: int, start: int = 0) -> Iterator[list[Points]]:
+        for batch in self.batches(epoch, start):
+            yield [batch]
+
+    def heaviest_batch(self) -> list[Points]:
+        return next(self.train_batches(1))
+
+    def size(self, batch: Points) -> int:
+        return len(batch.x)
+
+    def seconds(self, batch: Points) -> float:
+        return float(len(batch.x))
+
+    def batches(self, epoch: int, start: int) -> Iterator[Points]:
         self.asked.append((epoch, start))
         for number in range(start, BATCHES):
             rng = np.random.default_rng([epoch, number])
@@ -91,7 +105,8 @@ class Regression:
     def names(self, batch: Points) -> list[str]:
         return [f"points:{batch.number}:{row}" for row in range(len(batch.x))]
 
-    def score(self, name: str) -> Score:
+    def score(self, name: str, batch_done: Callable[[], None]) -> Score:
+        batch_done()
         assert not self.network.training, "scoring is in evaluation mode"
         if name in self.scores:
             return Score("error", self.scores[name].pop(0))
@@ -156,7 +171,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_trainer_knows_nothing_of_speech() -> None:
     folder = Path(checkpoint.__file__).parent
     allowed = {"data_utils.atomic", "data_utils.errors", "model_utils.runtime"}
-    allowed |= {"model_utils", "model_utils.settings"}
+    allowed |= {"model_utils", "model_utils.distributed", "model_utils.settings"}
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -238,12 +253,13 @@ def test_the_printed_loss_is_the_mean_since_the_line_before(tmp_path: Path) -> N
 
 def test_curves_are_kept_of_every_run(finished: Path, tmp_path: Path) -> None:
     tags = {row["tag"] for row in metrics(finished)}
-    assert tags == {"Train loss", "Learning rate", "Dev error", "Test error"}
+    assert tags == {"Train loss", "Learning rate", "Dev error", "Test error", *PACE}
     train(tmp_path, num_epoch=1)
-    first = [path.read_bytes() for path in sorted((tmp_path / "log").glob("*/*"))]
+    (run,) = (tmp_path / "log").iterdir()
+    first = [path.read_bytes() for path in sorted(run.iterdir())]
     train(tmp_path, num_epoch=2, resume=tmp_path / "param" / "1")
     assert len(list((tmp_path / "log").iterdir())) == 2
-    assert first == [path.read_bytes() for path in sorted((tmp_path / "log").glob("*/*"))][:2]
+    assert first == [path.read_bytes() for path in sorted(run.iterdir())]
 
 
 # Interrupted and resumed
@@ -273,7 +289,7 @@ def test_every_resumed_point_of_the_curves_is_the_uninterrupted_one(
     train(tmp_path / "whole", log_interval=1)
     for row in metrics(tmp_path / "whole"):
         whole[row["tag"], row["step"]] = row["value"]
-    resumed = metrics(tmp_path)
+    resumed = [row for row in metrics(tmp_path) if row["tag"] not in PACE - {"Gradient norm"}]
     assert min(row["step"] for row in resumed if row["tag"] == "Train loss") == 5
     assert all(whole[row["tag"], row["step"]] == row["value"] for row in resumed)
 
@@ -459,7 +475,7 @@ def test_without_scores_there_is_no_best(changes: dict[str, Any], tmp_path: Path
     trainer = train(tmp_path, Regression(() if not changes else ("test",)), num_epoch=1, **changes)
     assert trainer.progress.best is None
     assert not (tmp_path / "param" / "best.json").exists()
-    assert {row["tag"] for row in metrics(tmp_path)} == {"Train loss", "Learning rate"}
+    assert {row["tag"] for row in metrics(tmp_path)} == {"Train loss", "Learning rate", *PACE}
 
 
 # What goes wrong on the way
@@ -537,7 +553,7 @@ def test_gradients_that_are_no_numbers_skip_the_step_too(
 def test_an_epoch_is_kept_when_scoring_it_fails(tmp_path: Path) -> None:
     train(tmp_path / "whole", Regression(()))
     broken = Regression()
-    broken.score = lambda name: 1 / 0  # type: ignore[assignment, return-value]
+    broken.score = lambda name, done: 1 / 0  # type: ignore[assignment, return-value]
     with pytest.raises(ZeroDivisionError):
         train(tmp_path / "cut", broken, num_epoch=1)
     train(tmp_path / "cut", Regression(()), resume=tmp_path / "cut" / "param" / "1")

@@ -12,8 +12,10 @@ from paddle import nn
 from data_utils.errors import InputError
 from model_utils.settings import OptimisationSettings
 from model_utils.trainer import checkpoint
+from model_utils.trainer.gradients import scale
 from model_utils.trainer.optimisation import (
     build_optimizer,
+    kept_share,
     optimizer_state,
     restore_optimizer,
 )
@@ -94,6 +96,8 @@ def agree(**changes: Any) -> None:
         for name, parameter in network.named_parameters():
             given = paddle.to_tensor(gradients[name].astype("float32"))
             (parameter * given).sum().backward()
+        norm = math.sqrt(sum(float((g**2).sum()) for g in gradients.values()))
+        scale(network.parameters(), kept_share(settings, norm))
         update.step()
         update.clear_grad()
         by_hand.step(values, gradients)
