@@ -62,8 +62,8 @@ def train_recogniser(options: Options) -> None:
         pretrained = Pretrained.load(run.pretrained_model, recogniser)
     files = dataclasses.replace(files, unknown=recogniser.unknown)
     options = options.replaced(recogniser.network, recogniser.features, files)
-    print(options.table(), flush=True)
     augmentation = AugmentationPipeline.load(batching.augment_conf_path)
+    print(options.table(), flush=True)
     cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
     corpus = open_corpus(recogniser, files, augmentation, run.seed, not run.test_off, cache)
     device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
@@ -91,6 +91,12 @@ def train_recogniser(options: Options) -> None:
         )
         if resumed is not None:
             again = trainer.resume(resumed)
+            if trainer.progress.epoch > run.num_epoch and not run.dry_run:
+                print(
+                    f"nothing to do: {resumed.path} is of epoch {trainer.progress.epoch - 1} "
+                    f"and --num_epoch is {run.num_epoch}; a larger --num_epoch trains on"
+                )
+                return
             _report_resumed(resumed, again, options, device, trainer)
         else:
             _advise_on_folder(Path(run.output_model_dir))
@@ -98,12 +104,6 @@ def train_recogniser(options: Options) -> None:
             pretrained.start(task.network)
         print(dry_run(task, batching.batch_size, device))
         if run.dry_run:
-            return
-        if trainer.progress.epoch > run.num_epoch:
-            print(
-                f"nothing to do: {trainer.last_saved} is of epoch {trainer.progress.epoch - 1} "
-                f"and --num_epoch is {run.num_epoch}; a larger --num_epoch trains on"
-            )
             return
         stopped = trainer.train()
         if stopped:
@@ -239,14 +239,23 @@ def _report_best(trainer: "Trainer", folder: Path) -> None:
     place, kept = folder / f"{checkpoint.BEST}{checkpoint.WEIGHTS}", trainer.best_checkpoint()
     if kept == place:
         return
-    if place.is_file():
+    if place.is_file() and not _is_of_run(place, trainer.progress.run):
         print(
-            f"warning: {place} is not of the run up to here; the next epoch that is better than "
-            f"any before replaces it",
+            f"warning: {place} is of another run; the next epoch that is better than any before "
+            f"replaces it",
             file=sys.stderr,
         )
     if trainer.progress.best is not None:
         print(f"best so far: {_best(trainer)}")
+
+
+def _is_of_run(weights: Path, run: str) -> bool:
+    """Whether a checkpoint is known to be of `run`, of a later epoch perhaps."""
+    try:
+        info = checkpoint.read_info(weights) or {}
+    except InputError:
+        return False  # damaged: whosever it was
+    return bool(run) and info.get("progress", {}).get("run") == run
 
 
 def _best(trainer: "Trainer") -> str:

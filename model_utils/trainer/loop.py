@@ -4,6 +4,7 @@ It knows steps, checkpoints, schedules and logs; what is trained, and on what, a
 """
 
 import dataclasses
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -301,13 +302,15 @@ class Trainer:
 
     def _save(self, name: str, epoch: int) -> None:
         """Write a checkpoint, and remove those that are not to be kept."""
-        folder = Path(self.run.output_model_dir)
+        if distributed.is_main():
+            self._write(name, epoch)
         if name != checkpoint.BEST:
-            self.last_saved = folder / f"{name}{checkpoint.WEIGHTS}"
-        if not distributed.is_main():
-            return
-        assert self.log.folder is not None, "only the main process comes here"
-        self.progress.run = self.progress.run or self.log.folder.name
+            self.last_saved = Path(self.run.output_model_dir) / f"{name}{checkpoint.WEIGHTS}"
+        self._watchdog.step_done()
+
+    def _write(self, name: str, epoch: int) -> None:
+        folder = Path(self.run.output_model_dir)
+        self.progress.run = self.progress.run or uuid.uuid4().hex
         info = {
             "format": 1,
             "epoch": epoch,
@@ -323,7 +326,6 @@ class Trainer:
             weights = checkpoint.weights_of(self.task.network)
             state = optimisation.optimizer_state(self.optimizer, self.task.network, trained)
             checkpoint.save(folder, name, weights, state, info)
-        self._watchdog.step_done()
         if self.run.keep_ckpt is not None:
             checkpoint.prune(folder, self.progress.run, self.run.keep_ckpt, self.run.keep_epochs)
 

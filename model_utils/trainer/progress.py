@@ -31,7 +31,7 @@ class Progress:
     is_to_score: bool = False
     """Whether the epoch before this one is saved and not scored yet."""
     run: str = ""
-    """Name of the run, the folder of its first log: whose checkpoint it is."""
+    """Drawn for each new run and kept when it is resumed: tells whose a checkpoint is."""
 
     @classmethod
     def of(cls, content: Any, where: Path) -> "Progress":

@@ -122,17 +122,38 @@ def test_the_best_is_named_where_it_is(train: Say, tmp_path: Path, model: Path) 
     assert not (tmp_path / "param" / "best.json").exists()
 
 
-def test_a_best_that_is_not_of_the_run_is_pointed_out(
-    train: Say, tmp_path: Path, model: Path
+@pytest.mark.parametrize("run", ["another", "this one"])
+def test_a_best_of_another_run_is_pointed_out(
+    train: Say, tmp_path: Path, model: Path, run: str
 ) -> None:
     param = tmp_path / "param"
     shutil.copytree(model, param)
     info = json.loads((param / "best.json").read_text("utf-8"))
     info["epoch"] = info["progress"]["best"]["epoch"] = 5
+    if run == "another":
+        info["progress"]["run"] = run
     (param / "best.json").write_text(json.dumps(info), "utf-8")
     out, err = train(f"--resume_model={param / '1'}", "--num_epoch=2", "--learning_rate=0")
-    assert len(those(err, f"warning: {param / 'best.pdparams'} is not of the run")) == 1
+    warned = those(err, f"warning: {param / 'best.pdparams'} is of another run; the next epoch")
+    assert len(warned) == (run == "another"), "a later epoch of the same run is no surprise"
     assert those(out, "best: epoch 1, ", f"kept as {param / '1.pdparams'}")
+
+
+def test_of_a_run_that_is_complete_one_line_is_said(train: Say, model: Path) -> None:
+    out, err = train(f"--resume_model={model / '1'}")
+    assert out[-1].startswith(f"nothing to do: {model / '1.pdparams'} is of epoch 1 ")
+    assert not those(out, "resumed") and not those(out, "best") and not those(err, "rate")
+    out, _ = train(f"--resume_model={model / '1'}", "--dry_run")
+    assert those(out, "heaviest batch"), "which another number of epochs would not change"
+
+
+def test_a_bad_augmentation_file_is_refused_before_the_table(
+    train: Say, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.json").write_text("no list", "utf-8")
+    with pytest.raises(InputError, match=r"bad\.json: not valid JSON5"):
+        train(f"--augment_conf_path={tmp_path / 'bad.json'}")
+    assert capsys.readouterr().out == ""
 
 
 def test_inside_an_epoch_other_batches_begin_it_again(train: Say, model: Path) -> None:

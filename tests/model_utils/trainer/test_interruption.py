@@ -26,9 +26,7 @@ def test_a_signal_is_a_request(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_a_file_of_the_launcher_is_one_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_of_the_launcher_is_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(distributed.FOLDER, str(tmp_path))
     interruption = Interruption()
     assert not interruption.is_asked
