@@ -241,8 +241,8 @@ def _report_best(trainer: "Trainer", folder: Path) -> None:
         return
     if place.is_file() and not _is_of_run(place, trainer.progress.run):
         print(
-            f"warning: {place} is of another run; the next epoch that is better than any before "
-            f"replaces it",
+            f"warning: {place} is not of this run; the next epoch that is better than any "
+            f"before replaces it",
             file=sys.stderr,
         )
     if trainer.progress.best is not None:

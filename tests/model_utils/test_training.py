@@ -134,7 +134,7 @@ def test_a_best_of_another_run_is_pointed_out(
         info["progress"]["run"] = run
     (param / "best.json").write_text(json.dumps(info), "utf-8")
     out, err = train(f"--resume_model={param / '1'}", "--num_epoch=2", "--learning_rate=0")
-    warned = those(err, f"warning: {param / 'best.pdparams'} is of another run; the next epoch")
+    warned = those(err, f"warning: {param / 'best.pdparams'} is not of this run; the next epoch")
     assert len(warned) == (run == "another"), "a later epoch of the same run is no surprise"
     assert those(out, "best: epoch 1, ", f"kept as {param / '1.pdparams'}")
 
