@@ -1,4 +1,4 @@
-"""CTC (Graves et al. 2006) with the guards that Paddle's own lacks.
+"""CTC (Graves et al. 2006) with the guards that Paddle's own lacks, and two variants of it.
 
 Paddle's `ctc_loss` returns 0 without a gradient for a label that cannot fit, dies of SIGFPE when
 every label of a batch is empty, and corrupts memory when a length exceeds the tensor. Whatever
@@ -13,6 +13,63 @@ from paddle import Tensor
 from paddle.nn import functional
 
 from data_utils.dataset import required_frames
+from model_utils.settings import LossSettings
+
+CERTAIN = 1e-6
+"""A CTC loss below this is rounding: the whole label is as likely as float32 can say."""
+
+
+def training_loss(
+    logits: Tensor,
+    logit_lengths: NDArray[np.integer],
+    labels: NDArray[np.integer],
+    label_lengths: NDArray[np.integer],
+    settings: LossSettings,
+) -> Tensor:
+    """What a recogniser is trained to make small: CTC, focused and smoothed as `settings` say.
+
+    Focal CTC (Feng, Yao and Zhang 2019, Focal CTC Loss for Chinese Optical Character Recognition
+    on Unbalanced Datasets): (1 - p)^gamma * CTC, where p = exp(-CTC) is the probability of the
+    whole label. The paper's constant alpha is 1 here: it only scales the gradient.
+
+    Label smoothing (after Kim et al. 2018, Improved Training for Online End-to-End Speech
+    Recognition Systems): (1 - s) * CTC + s * the sum over valid frames of KL(uniform || p), p
+    being a frame's probabilities. With the sum the gradient of a frame's logits is p less
+    (1 - s) * CTC's own target + s * uniform: the smoothed targets of Szegedy et al. 2016
+    (Rethinking the Inception Architecture, section 7), as strong in long utterances as in short.
+
+    With gamma 0 and s 0 it is `ctc_loss`, to the last bit.
+
+    Args:
+        logits: as for `ctc_loss`, like the three after it.
+        logit_lengths: valid frames of each item [batch].
+        labels: token ids [batch, labels].
+        label_lengths: valid labels of each item [batch].
+        settings: gamma and s.
+
+    Returns:
+        float32 [batch].
+
+    Raises:
+        ValueError: as `ctc_loss`.
+    """
+    losses = ctc_loss(logits, logit_lengths, labels, label_lengths)
+    if settings.focal_gamma:
+        # Not below CERTAIN: with gamma < 1 the slope of the power is infinite at 0.
+        doubt = -paddle.expm1(-paddle.clip(losses, min=CERTAIN))
+        losses = doubt**settings.focal_gamma * losses
+    if settings.label_smoothing:
+        share = settings.label_smoothing
+        losses = (1 - share) * losses + share * _from_uniform(logits, logit_lengths)
+    return losses
+
+
+def _from_uniform(logits: Tensor, lengths: NDArray[np.integer]) -> Tensor:
+    """KL(uniform || p) of each item, summed over its valid frames: float32 [batch]."""
+    _, frames, classes = logits.shape
+    divergence = -functional.log_softmax(logits).mean(axis=-1) - float(np.log(classes))
+    valid = paddle.to_tensor(np.arange(frames) < np.asarray(lengths)[:, None])
+    return paddle.where(valid, divergence, paddle.zeros_like(divergence)).sum(axis=-1)
 
 
 def ctc_loss(

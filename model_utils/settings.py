@@ -39,6 +39,24 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True)
+class LossSettings:
+    """What the network is trained to make small: CTC, or a variant of it."""
+
+    label_smoothing: float = option(
+        0.0,
+        "share of each frame's target that is spread evenly over all characters; 0: plain CTC",
+        minimum=0,
+        maximum=0.5,
+    )
+    focal_gamma: float = option(
+        0.0,
+        "how much utterances that are recognised already count for less; 0: plain CTC",
+        minimum=0,
+        maximum=10,
+    )
+
+
+@dataclass(frozen=True)
 class OptimisationSettings:
     """How gradients become new weights."""
 
@@ -205,6 +223,7 @@ TRAINING: tuple[type, ...] = (
     BatchSettings,
     FeatureSettings,
     NetworkSettings,
+    LossSettings,
     OptimisationSettings,
     ScheduleSettings,
     RunSettings,

@@ -18,6 +18,7 @@ from model_utils.options import Options, command_again
 from model_utils.recogniser import OUTPUT_LAYER, Recogniser, resolve
 from model_utils.settings import (
     DeviceSettings,
+    LossSettings,
     OptimisationSettings,
     RunSettings,
     ScheduleSettings,
@@ -76,9 +77,8 @@ def train_recogniser(options: Options) -> None:
 
     distributed.join()
     parts = options[OptimisationSettings].accumulate
-    with RecognitionTask(
-        recogniser, corpus, batching, run.seed, device.compile_convolutions, parts
-    ) as task:
+    compiled, loss = device.compile_convolutions, options[LossSettings]
+    with RecognitionTask(recogniser, corpus, batching, run.seed, compiled, parts, loss) as task:
         print(f"{stamp()} 训练数据数量：{len(task.training.manifest)}\n", flush=True)
         _advise(task.score_sets, len(task.training.manifest), options)
         trainer = Trainer(

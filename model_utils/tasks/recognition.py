@@ -20,9 +20,10 @@ from data_utils.text import Vocabulary
 from decoders.greedy import greedy_decode_batch
 from model_utils import distributed
 from model_utils.corpus import Corpus
-from model_utils.losses import ctc_loss
+from model_utils.losses import training_loss
 from model_utils.networks.deepspeech2 import DeepSpeech2
 from model_utils.recogniser import Recogniser
+from model_utils.settings import LossSettings
 from model_utils.trainer.task import Score
 from scoring.error_rate import ErrorCounts, character_errors, word_errors
 
@@ -112,6 +113,7 @@ class RecognitionTask:
         seed: of weights and order.
         compile_convolutions: see `runtime`.
         parts: of `batch_size` utterances that each process computes before a step.
+        loss: which variant of CTC; None for plain CTC.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class RecognitionTask:
         seed: int,
         compile_convolutions: bool,
         parts: int = 1,
+        loss: LossSettings | None = None,
     ) -> None:
         self.recogniser = recogniser
         self.training = corpus.training
@@ -131,6 +134,7 @@ class RecognitionTask:
         self.batching = batching
         self.seed = seed
         self.parts = parts
+        self.loss = loss or LossSettings()
         self.step_size = batching.batch_size * parts * distributed.world_size()
         self._told: set[str] = set()
         self._loader = Loader({"train": self.training, **self._scored}, batching.num_workers)
@@ -185,14 +189,14 @@ class RecognitionTask:
         )
 
     def losses(self, batch: Batch) -> Tensor:
-        """CTC loss of each item [batch]; see `Task.losses` for a batch without any."""
+        """Loss of each item [batch]; see `Task.losses` for a batch without any."""
         if not len(batch):
             return self._no_losses()
         logits, lengths = self.network(
             paddle.to_tensor(batch.features), paddle.to_tensor(batch.frames)
         )
         logits = logits.astype("float32")
-        return ctc_loss(logits, lengths.numpy(), batch.labels, batch.label_lengths)
+        return training_loss(logits, lengths.numpy(), batch.labels, batch.label_lengths, self.loss)
 
     def _no_losses(self) -> Tensor:
         """Without an utterance: nothing, or a zero by way of the sums over all processes."""

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_utils.dataset import required_frames
-from model_utils.losses import ctc_loss
+from model_utils.losses import ctc_loss, training_loss
+from model_utils.settings import LossSettings
 
 CLASSES = 4
 
@@ -152,3 +153,108 @@ def test_loss_is_the_items_own_not_divided_by_anything() -> None:
     alone = loss_of([FITS], [5]).numpy()
     both = loss_of([FITS, [1]], [5, 5]).numpy()
     assert both.shape == (2,) and np.isclose(both[0], alone[0])
+
+
+# The variants
+
+VARIANTS = [
+    LossSettings(label_smoothing=0.1),
+    LossSettings(focal_gamma=0.5),
+    LossSettings(focal_gamma=2.0),
+    LossSettings(label_smoothing=0.05, focal_gamma=1.0),
+]
+
+
+def variant(logits: np.ndarray, labels: list[int], settings: LossSettings) -> float:
+    """From the papers' formulas, float64: focal CTC, and KL(uniform || p) of each frame."""
+    logits = logits.astype(np.float64)
+    loss = negative_log_likelihood(logits, labels)
+    loss *= (1 - np.exp(-loss)) ** settings.focal_gamma
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    uniform = 1 / logits.shape[1]
+    divergence = (uniform * np.log(uniform / probabilities)).sum()
+    return (1 - settings.label_smoothing) * loss + settings.label_smoothing * float(divergence)
+
+
+@pytest.mark.parametrize("settings_", VARIANTS, ids=str)
+@given(batches())
+@settings(max_examples=20, deadline=None)
+def test_a_variant_equals_its_formula(
+    settings_: LossSettings, batch: tuple[np.ndarray, np.ndarray, list[list[int]]]
+) -> None:
+    logits, lengths, labels = batch
+    losses = training_loss(paddle.to_tensor(logits), lengths, *padded(labels), settings_).numpy()
+    assert losses.shape == (len(labels),)
+    for row, ids in enumerate(labels):
+        expected = variant(logits[row, : lengths[row]], ids, settings_)
+        assert np.isclose(losses[row], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("settings_", VARIANTS, ids=str)
+@given(batches())
+@settings(max_examples=5, deadline=None)
+def test_the_gradient_of_a_variant_equals_finite_differences(
+    settings_: LossSettings, batch: tuple[np.ndarray, np.ndarray, list[list[int]]]
+) -> None:
+    logits, lengths, labels = batch
+    x = paddle.to_tensor(logits, stop_gradient=False)
+    training_loss(x, lengths, *padded(labels), settings_).sum().backward()
+    gradient = x.grad.numpy()
+    for row, ids in enumerate(labels):
+        assert not gradient[row, lengths[row] :].any(), "padding has no influence"
+        for place in np.ndindex(lengths[row], CLASSES):
+            step = np.zeros((lengths[row], CLASSES))
+            step[place] = 1e-5
+            valid = logits[row, : lengths[row]].astype(np.float64)
+            up, down = (variant(valid + s, ids, settings_) for s in (step, -step))
+            assert np.isclose(gradient[row][place], (up - down) / 2e-5, atol=1e-3)
+
+
+@given(batches())
+@settings(max_examples=20, deadline=None)
+def test_without_smoothing_and_gamma_it_is_ctc_to_the_last_bit(
+    batch: tuple[np.ndarray, np.ndarray, list[list[int]]],
+) -> None:
+    logits, lengths, labels = batch
+    results = []
+    for losses_of in (ctc_loss, lambda *given: training_loss(*given, LossSettings())):
+        x = paddle.to_tensor(logits, stop_gradient=False)
+        losses = losses_of(x, lengths, *padded(labels))
+        losses.sum().backward()
+        results.append((losses.numpy(), x.grad.numpy()))
+    for plain, without in zip(*results, strict=True):
+        assert np.array_equal(plain, without)
+
+
+@pytest.mark.parametrize("settings_", VARIANTS, ids=str)
+def test_padding_and_batch_mates_do_not_matter(settings_: LossSettings) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (3, 9, CLASSES)).astype("float32")
+    lengths, labels = np.array([4, 9, 6]), [[1, 2], [3, 3, 1], [2]]
+    for row in range(3):
+        logits[row, lengths[row] :] = rng.normal(0, 100, logits[row, lengths[row] :].shape)
+    together = training_loss(paddle.to_tensor(logits), lengths, *padded(labels, 3), settings_)
+    for row, ids in enumerate(labels):
+        alone = paddle.to_tensor(logits[row : row + 1, : lengths[row]])
+        loss = training_loss(alone, lengths[row : row + 1], *padded([ids]), settings_)
+        assert np.isclose(loss.item(), together[row].item(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_of_a_certain_item_the_focal_gradient_is_finite(gamma: float) -> None:
+    # Its loss rounds to 0, or a little below: the root of that is no number.
+    x = paddle.to_tensor(np.array([[[0, 60.0, 0, 0]] * 3], "float32"), stop_gradient=False)
+    loss = training_loss(x, np.array([3]), *padded([[1]]), LossSettings(focal_gamma=gamma))
+    loss.sum().backward()
+    assert np.isfinite(loss.numpy()).all() and np.isfinite(x.grad.numpy()).all()
+
+
+def test_what_is_recognised_already_counts_for_less() -> None:
+    logits = np.zeros((2, 3, CLASSES), "float32")
+    logits[0, :, 1] = 3.0
+    lengths, labels = np.array([3, 3]), padded([[1], [1]])
+    plain = ctc_loss(paddle.to_tensor(logits), lengths, *labels)
+    settings_ = LossSettings(focal_gamma=2.0)
+    focal = training_loss(paddle.to_tensor(logits), lengths, *labels, settings_)
+    easy, hard = (focal / plain).numpy()
+    assert easy < 0.1 < 0.5 < hard < 1

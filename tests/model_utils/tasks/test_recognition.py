@@ -22,6 +22,7 @@ from model_utils.corpus import open_corpus
 from model_utils.recogniser import Recogniser
 from model_utils.runtime import Device
 from model_utils.settings import (
+    LossSettings,
     NetworkSettings,
     OptimisationSettings,
     RunSettings,
@@ -47,7 +48,11 @@ AUGMENTATION = [
 
 
 def make_task(
-    corpus: Corpus, seed: int = 1, score: bool = True, **batching: Any
+    corpus: Corpus,
+    seed: int = 1,
+    score: bool = True,
+    loss: LossSettings | None = None,
+    **batching: Any,
 ) -> RecognitionTask:
     path = corpus.folder / "augmentation.json"
     path.write_text(json.dumps(AUGMENTATION), encoding="utf-8")
@@ -67,7 +72,7 @@ def make_task(
     )
     augmentation = AugmentationPipeline.load(batches.augment_conf_path)
     opened = open_corpus(recogniser, files, augmentation, seed, score)
-    return RecognitionTask(recogniser, opened, batches, seed, compile_convolutions=False)
+    return RecognitionTask(recogniser, opened, batches, seed, False, loss=loss)
 
 
 def train(
@@ -201,6 +206,18 @@ def test_training_on_nothing_is_refused_and_saves_nothing(
         train(tmp_path, make_task(corpus, batch_size=2, num_workers=0), num_epoch=1)
     assert "empty file" in str(error.value)
     assert not list(tmp_path.glob("param/*"))
+
+
+@pytest.mark.parametrize("loss", [LossSettings(label_smoothing=0.1), LossSettings(focal_gamma=1)])
+def test_the_loss_is_the_variant_asked_for(make_corpus: MakeCorpus, loss: LossSettings) -> None:
+    corpus = make_corpus(TEXTS)
+    means = {}
+    for settings in (LossSettings(), loss):
+        with make_task(corpus, score=False, loss=settings) as task:
+            task.network.eval()
+            [batch] = next(task.train_batches(1))
+            means[settings] = float(task.losses(batch).mean())
+    assert means[loss] < means[LossSettings()], "an untrained network is near the uniform"
 
 
 # Same seed, same run
