@@ -188,6 +188,9 @@ MISTAKES: dict[str, Mistake] = {
         ("infer.py", "--audio_path", "clip.wav"), ("models/param/50.pdparams", "not found")
     ),
     "transcribing nothing": Mistake(("infer.py", MODEL, CPU), ("--audio_path",)),
+    "transcribing an empty folder": Mistake(
+        ("infer.py", MODEL, CPU, "--audio_path", "clip.wav", "conf"), ("conf: no recording",)
+    ),
     "no configuration": Mistake(("train.py", "-C", "no.json5"), ("no.json5",)),
     # What makes no sense
     "a configuration that is none": Mistake(
@@ -433,13 +436,31 @@ def test_one_bad_recording_does_not_cost_the_others(copied: Workspace) -> None:
     soundfile.write(copied / "silent.wav", np.zeros(16000), 16000)
     files = (first, "text.wav", "missing.wav", "short.wav", "silent.wav", last)
     ran = copied.run("infer.py", MODEL, CPU, "--json", "--audio_path", *files, code=2)
-    assert [json.loads(line)["audio"] for line in ran.out] == [first, last]
+    answers = {answer["audio"]: answer for answer in map(json.loads, ran.out)}
+    assert list(answers) == list(files)
+    assert [name for name, answer in answers.items() if "text" in answer] == [first, last]
+    assert answers["missing.wav"] == {"audio": "missing.wav", "error": "file not found"}
+    assert all("text" in answer or "error" in answer for answer in answers.values())
     assert ran.err == [
         "error: text.wav: not audio that libsndfile can read",
         "error: missing.wav: file not found",
         "error: short.wav: too short: 0.006 s, one frame takes 0.020 s",
         "error: silent.wav: silent (-inf dBFS, speech lies above -80)",
     ]
+
+
+def test_a_folder_stands_for_the_recordings_in_it(copied: Workspace) -> None:
+    lines = (copied / "dataset" / "manifest.test").read_text(encoding="utf-8").splitlines()
+    first, last = (json.loads(line)["audio_filepath"] for line in (lines[0], lines[-1]))
+    (copied / "mine" / "deeper").mkdir(parents=True)
+    shutil.copy(copied / first, copied / "mine" / "deeper" / "b.wav")
+    (copied / "mine" / "README").write_text("no recording")
+    one = copied.run("infer.py", MODEL, CPU, "--audio_path", "mine")
+    assert [line.partition(": ")[0] for line in one.out] == ["mine/deeper/b.wav"]
+    shutil.copy(copied / first, copied / "mine" / "c.wav")
+    ran = copied.run("infer.py", MODEL, CPU, "--json", "--audio_path", last, "mine/")
+    heard = [json.loads(line)["audio"] for line in ran.out]
+    assert heard == [last, "mine/c.wav", "mine/deeper/b.wav"]
 
 
 def test_json_lines_stay_json_where_the_terminal_knows_no_chinese(

@@ -57,6 +57,14 @@ def test_a_recording_that_cannot_be_used_is_named(
             transcriber(source)
 
 
+@pytest.mark.parametrize("source", [None, 5, {}, object(), ["a.wav"]])
+def test_what_is_no_recording_is_named_by_its_type(
+    source: object, transcriber: Callable[..., object]
+) -> None:
+    with pytest.raises(InputError, match=rf"expected, found {type(source).__name__}$"):
+        transcriber(source)
+
+
 def test_samples_of_two_channels_are_refused(transcriber: Callable[..., object]) -> None:
     with pytest.raises(InputError, match=r"\[100, 2\]"):
         transcriber(np.zeros((100, 2)))

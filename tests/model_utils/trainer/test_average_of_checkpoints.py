@@ -1,0 +1,119 @@
+"""The mean of finished checkpoints: by hand, in any order, of one model only."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+from regression import metrics, train
+
+from data_utils.errors import InputError
+from model_utils.trainer import checkpoint
+from model_utils.trainer.averaging import (
+    average_checkpoints,
+    best_epochs,
+    newest_epochs,
+    write_average,
+)
+
+
+def save(folder: Path, name: str, *weight: float, step: int = 0, **info: Any) -> Path:
+    state = {"weight": paddle.to_tensor(weight)}
+    described = {"epoch": 1, "progress": {"step": step, "run": "a"}, **info}
+    return checkpoint.save(folder, name, state, {"moment": state["weight"]}, described)
+
+
+def stems(paths: list[Path]) -> list[str]:
+    return [path.stem for path in paths]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three epochs; only to be read."""
+    folder = tmp_path_factory.mktemp("finished")
+    train(folder)
+    return folder
+
+
+def test_it_is_the_mean_in_any_order(tmp_path: Path) -> None:
+    one = save(tmp_path, "1", 1.0, -2.0, step=5)
+    two = save(tmp_path, "2", 4.0, 0.0, step=9, vocabulary=None)
+    three = save(tmp_path, "3", 7.0, 8.0, step=7)
+    for paths in ([one, two, three], [three, one, two]):
+        mean = average_checkpoints(paths)
+        assert mean.weights["weight"].tolist() == [4.0, 2.0]
+        assert mean.weights["weight"].dtype == np.float32
+        assert mean.info is not None and mean.info["progress"]["step"] == 9, "that of the latest"
+        assert mean.info["averaged"] == ["1", "2", "3"]
+
+
+def test_it_is_a_checkpoint_without_an_optimizer_and_of_no_run(tmp_path: Path) -> None:
+    paths = [save(tmp_path, str(epoch), float(epoch), step=epoch) for epoch in (1, 2, 3)]
+    for chosen, expected in ((paths[:2], 1.5), (paths[1:], 2.5)):
+        write_average(chosen, tmp_path / "average.pdparams")
+        saved = checkpoint.load(tmp_path / "average")
+        assert saved.weights["weight"].tolist() == [expected]
+        assert saved.optimizer is None and saved.info is not None
+        assert set(saved.info["files"]) == {".pdparams"}
+    assert checkpoint.latest(tmp_path) == paths[-1], "resume_model=latest goes on with the run"
+    checkpoint.prune(tmp_path, "a", keep=1)
+    assert sorted(p.stem for p in tmp_path.glob("*.json")) == ["3", "average"]
+
+
+def test_an_optimizer_of_an_earlier_set_of_that_name_goes(tmp_path: Path) -> None:
+    save(tmp_path, "mean", 1.0)
+    state = {"weight": paddle.to_tensor([2.0])}
+    checkpoint.save(tmp_path, "mean", state, None, {"epoch": 1})
+    assert checkpoint.load(tmp_path / "mean").optimizer is None
+
+
+def test_a_checkpoint_of_a_run_is_not_replaced(tmp_path: Path) -> None:
+    paths = [save(tmp_path, str(epoch), float(epoch)) for epoch in (1, 2)]
+    with pytest.raises(InputError, match="2.pdparams: a checkpoint of a run stands there"):
+        write_average(paths, paths[1])
+    assert checkpoint.load(paths[1]).weights["weight"].tolist() == [2.0]
+
+
+def test_other_models_are_refused(tmp_path: Path) -> None:
+    own = save(tmp_path, "1", 1.0, vocabulary=["<blank>", "a"])
+    wide = save(tmp_path, "2", 1.0, 2.0, vocabulary=["<blank>", "a"])
+    with pytest.raises(InputError, match=r"2.pdparams: weight is \(2,\), in .*1.pdparams \(1,\)"):
+        average_checkpoints([own, wide])
+    words = save(tmp_path, "3", 1.0, vocabulary=["<blank>", "b"])
+    with pytest.raises(InputError, match="3.pdparams: another vocabulary than .*1.pdparams"):
+        average_checkpoints([own, words])
+    words.with_suffix(".json").unlink()
+    with pytest.raises(InputError, match="3.pdparams: no 3.json beside it"):
+        average_checkpoints([own, words])
+    with pytest.raises(InputError, match="1 checkpoint to average"):
+        average_checkpoints([own])
+
+
+def test_epochs_are_chosen_by_age_or_by_their_own_score(finished: Path) -> None:
+    folder = finished / "param"
+    assert stems(newest_epochs(folder, 2)) == ["2", "3"]
+    rows = [row for row in metrics(finished) if row["tag"] == "Dev error"]
+    by_score = sorted(rows, key=lambda row: row["value"])
+    assert stems(best_epochs(folder, 2)) == [str(row["epoch"]) for row in by_score[:2]]
+    with pytest.raises(InputError, match="3 complete epochs of the newest run in it, 4 are wanted"):
+        newest_epochs(folder, 4)
+
+
+def test_epochs_without_a_score_are_not_the_best(tmp_path: Path) -> None:
+    train(tmp_path, num_epoch=2, test_off=True)
+    with pytest.raises(InputError, match="0 epochs with a score .* --last=2"):
+        best_epochs(tmp_path / "param", 2)
+
+
+def test_only_epochs_of_the_newest_run_count(tmp_path: Path) -> None:
+    folder = tmp_path / "param"
+    for epoch in (1, 2, 3, 4):
+        save(folder, str(epoch), 1.0, step=10 * epoch, progress={"step": 1, "run": "old"})
+    for epoch in (1, 2):
+        save(folder, str(epoch), 1.0, progress={"step": epoch, "run": "new"})
+    assert stems(newest_epochs(folder, 2)) == ["1", "2"]
+    with pytest.raises(InputError, match="2 complete epochs"):
+        newest_epochs(folder, 3)
+    with pytest.raises(InputError, match="no checkpoint in it; --model_dir"):
+        newest_epochs(tmp_path, 2)
