@@ -29,6 +29,9 @@ WEIGHTS, OPTIMIZER, INFO = ".pdparams", ".pdopt", ".json"
 BEST = "best"
 """Name of the checkpoint with the best score so far."""
 
+AVERAGED = "averaged"
+"""Key of the JSON of a mean: names of the checkpoints whose weights it is the mean of."""
+
 _PADDLE_NOTES = "StructuredToParameterName@@"
 
 
@@ -63,7 +66,7 @@ def save(
     folder: Path,
     name: str,
     weights: Mapping[str, "Tensor"],
-    optimizer: Mapping[str, "Tensor"],
+    optimizer: Mapping[str, "Tensor"] | None,
     info: Mapping[str, Any],
 ) -> Path:
     """Write the set `name` into `folder`, whole or not at all; return the weights' path.
@@ -72,7 +75,8 @@ def save(
         folder: made if missing.
         name: "23", or "23_batch_2000" inside epoch 23.
         weights: the network's state.
-        optimizer: the optimizer's state, see `optimisation.optimizer_state`.
+        optimizer: the optimizer's state, see `optimisation.optimizer_state`; None for weights that
+            no optimizer made, such as a mean.
         info: JSON values; the companions' hashes are added.
 
     Raises:
@@ -87,20 +91,18 @@ def save(
                 f"{folder / name}: not saved, {key} is not finite any more; try a smaller "
                 f"--learning_rate or --grad_clip"
             )
-    weights_path, optimizer_path, info_path = (
-        folder / f"{name}{suffix}" for suffix in (WEIGHTS, OPTIMIZER, INFO)
-    )
-    with _room(folder), write_atomically(weights_path, optimizer_path) as temporaries:
-        for state, temporary in zip((weights, optimizer), temporaries, strict=True):
+    states = {WEIGHTS: weights} | ({} if optimizer is None else {OPTIMIZER: optimizer})
+    paths = [folder / f"{name}{suffix}" for suffix in states]
+    with _room(folder), write_atomically(*paths) as temporaries:
+        for state, temporary in zip(states.values(), temporaries, strict=True):
             paddle.save(dict(state), str(temporary))
-        hashes = {
-            path.suffix: _sha256(temporary)
-            for path, temporary in zip((weights_path, optimizer_path), temporaries, strict=True)
-        }
-    with _room(folder), write_atomically(info_path) as (temporary,):
+        hashes = dict(zip(states, map(_sha256, temporaries), strict=True))
+    with _room(folder), write_atomically(folder / f"{name}{INFO}") as (temporary,):
         text = json.dumps({**info, "files": hashes}, ensure_ascii=False, indent=1)
         temporary.write_text(text, encoding="utf-8")
-    return weights_path
+    if optimizer is None:  # that of an earlier set of this name is not of these weights
+        (folder / f"{name}{OPTIMIZER}").unlink(missing_ok=True)
+    return paths[0]
 
 
 @contextlib.contextmanager
@@ -139,12 +141,13 @@ def prune(folder: Path, run: str, keep: int, epochs: Collection[int] = ()) -> No
 def latest(folder: Path) -> Path | None:
     """The newest checkpoint of a folder that is whole; None where there is none.
 
-    One that a crash cut off has no description, or hashes that do not fit, and is passed over.
+    One that a crash cut off has no description, or hashes that do not fit, and is passed over. So
+    is a mean of others: no run goes on from it.
     """
     found = [
         (path.with_suffix(INFO).stat().st_mtime_ns, info.get("progress", {}).get("step", 0), path)
         for path, info in _described(folder)
-        if path.stem != BEST
+        if path.stem != BEST and AVERAGED not in info
     ]
     for *_, path in sorted(found, reverse=True):
         with contextlib.suppress(InputError):

@@ -9,7 +9,7 @@ from typing import Any
 from data_utils.errors import InputError
 from model_utils.trainer.task import Score
 
-_BEST = {"epoch": int, "set": str, "measure": str, "value": float}
+_SCORE = {"epoch": int, "set": str, "measure": str, "value": float}
 
 
 @dataclass
@@ -24,6 +24,8 @@ class Progress:
     """Batches done in all."""
     best: dict[str, Any] | None = None
     """Epoch, set, measure and value of the best score so far."""
+    last: dict[str, Any] | None = None
+    """The same of the newest score; None where it was not finite."""
     stale: int = 0
     """Epochs in a row without a better score."""
     reductions: int = 0
@@ -45,13 +47,15 @@ class Progress:
                 raise TypeError(f"progress is {content!r}")
             progress = cls(**content)
             counts = dataclasses.asdict(progress)
-            best, to_score, run = (counts.pop(name) for name in ("best", "is_to_score", "run"))
+            to_score, run = counts.pop("is_to_score"), counts.pop("run")
+            scores = {name: counts.pop(name) for name in ("best", "last")}
             if type(to_score) is not bool or type(run) is not str:
                 raise TypeError(f"is_to_score is {to_score!r}, run is {run!r}")
             if any(type(n) is not int or n < 0 for n in counts.values()) or not progress.epoch:
                 raise TypeError(", ".join(f"{name} is {n!r}" for name, n in counts.items()))
-            if best is not None and {name: type(v) for name, v in best.items()} != _BEST:
-                raise TypeError(f"best is {best!r}")
+            for which, score in scores.items():
+                if score is not None and {name: type(v) for name, v in score.items()} != _SCORE:
+                    raise TypeError(f"{which} is {score!r}")
         except (TypeError, AttributeError) as error:
             raise InputError(
                 f"{where}: no place to go on from in its description ({error}); "
@@ -71,13 +75,10 @@ class Progress:
         best = self.best
         if best is not None and (best["set"], best["measure"]) != (name, score.name):
             best = None  # a resumed run is judged by other data: not to be compared
-        if math.isfinite(score.value) and (best is None or score.value < best["value"]):
-            self.best = {
-                "epoch": epoch,
-                "set": name,
-                "measure": score.name,
-                "value": score.value,
-            }
+        last = {"epoch": epoch, "set": name, "measure": score.name, "value": score.value}
+        self.last = last if math.isfinite(score.value) else None
+        if self.last is not None and (best is None or score.value < best["value"]):
+            self.best = self.last
             self.stale = 0
             return True
         self.stale += 1

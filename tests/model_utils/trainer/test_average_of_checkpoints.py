@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
-from regression import metrics, train
+from regression import Regression, train
 
 from data_utils.errors import InputError
 from model_utils.trainer import checkpoint
@@ -26,14 +26,6 @@ def save(folder: Path, name: str, *weight: float, step: int = 0, **info: Any) ->
 
 def stems(paths: list[Path]) -> list[str]:
     return [path.stem for path in paths]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of three epochs; only to be read."""
-    folder = tmp_path_factory.mktemp("finished")
-    train(folder)
-    return folder
 
 
 def test_it_is_the_mean_in_any_order(tmp_path: Path) -> None:
@@ -90,14 +82,17 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
         average_checkpoints([own])
 
 
-def test_epochs_are_chosen_by_age_or_by_their_own_score(finished: Path) -> None:
-    folder = finished / "param"
-    assert stems(newest_epochs(folder, 2)) == ["2", "3"]
-    rows = [row for row in metrics(finished) if row["tag"] == "Dev error"]
-    by_score = sorted(rows, key=lambda row: row["value"])
-    assert stems(best_epochs(folder, 2)) == [str(row["epoch"]) for row in by_score[:2]]
-    with pytest.raises(InputError, match="3 complete epochs of the newest run in it, 4 are wanted"):
-        newest_epochs(folder, 4)
+def test_epochs_are_chosen_by_age_or_by_their_own_score(tmp_path: Path) -> None:
+    task = Regression()
+    task.scores = {"dev": [0.2, 0.5, 0.1, float("nan"), 0.3], "test": [0.5, 0.4, 0.3, 0.2, 0.1]}
+    train(tmp_path, task, num_epoch=5)
+    folder = tmp_path / "param"
+    assert stems(newest_epochs(folder, 2)) == ["4", "5"]
+    assert stems(best_epochs(folder, 3)) == ["3", "1", "5"]
+    with pytest.raises(InputError, match="4 epochs with a score in their JSON, 5 are wanted"):
+        best_epochs(folder, 5)
+    with pytest.raises(InputError, match="5 complete epochs of the newest run in it, 6 are wanted"):
+        newest_epochs(folder, 6)
 
 
 def test_epochs_without_a_score_are_not_the_best(tmp_path: Path) -> None:
