@@ -3,7 +3,10 @@
 import codecs
 import dataclasses
 import json
+import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from data_utils.errors import InputError
 from data_utils.settings import FeatureSettings
@@ -23,31 +26,54 @@ def main() -> int:
     )
     settings = options[TranscriptionSettings]
     if not settings.audio_path:
-        raise InputError("--audio_path: give one or more recordings")
+        raise InputError("--audio_path: give one or more recordings, or a folder of them")
+    paths = _recordings(settings.audio_path)
 
     from inference.loading import load_predictor
 
     predictor = load_predictor(options)
-    utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"  # else JSON's own escapes
+    is_named = paths != settings.audio_path[:1]  # but for a single one, given as it is
     failures = 0
-    for path in settings.audio_path:
+    for path in paths:
         try:
             result = predictor.transcribe(path)
         except InputError as error:
             failures += 1
             print(f"error: {error}", file=sys.stderr)
+            if settings.json:
+                _print_json({"audio": path, "error": str(error).removeprefix(f"{path}: ")})
             continue
         if settings.json:
-            answer = {"audio": path, **dataclasses.asdict(result)}
-            print(json.dumps(answer, ensure_ascii=not utf8), flush=True)
+            _print_json({"audio": path, **dataclasses.asdict(result)})
         else:
-            name = f"{path}: " if len(settings.audio_path) > 1 else ""
+            name = f"{path}: " if is_named else ""
             print(
                 f"{name}消耗时间：{result.seconds * 1000:.0f}ms, 识别结果: {result.text}, "
                 f"得分: {result.confidence * 100:.0f}",
                 flush=True,
             )
     return 2 if failures else 0
+
+
+def _print_json(answer: dict[str, object]) -> None:
+    utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"  # else JSON's own escapes
+    print(json.dumps(answer, ensure_ascii=not utf8), flush=True)
+
+
+def _recordings(paths: Iterable[str]) -> list[str]:
+    """The paths, with the recordings of a folder in its place."""
+    # Imported behind the options, so that --help answers at once.
+    from data_utils.preparation.recordings import recordings_below
+
+    found = []
+    for path in paths:
+        if not os.path.isdir(path):  # noqa: PTH112 (no error for what cannot be a path)
+            found.append(path)
+        elif below := recordings_below(Path(path)):
+            found += below
+        else:
+            raise InputError(f"{path}: no recording in this folder, nor below it")
+    return found
 
 
 if __name__ == "__main__":

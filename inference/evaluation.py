@@ -23,11 +23,14 @@ def evaluate(predictor: Predictor, settings: EvaluationSettings) -> ErrorCounts:
     recording, `ref:`, `hyp:`, and the counts. Recordings that cannot be read are named on stderr.
 
     Raises:
-        InputError: a manifest cannot be used, none of its recordings can be read, or the result
-            cannot be written.
+        InputError: a manifest cannot be used or has no text, none of its recordings with a text
+            can be read, or the result cannot be written.
     """
     check_place(settings.result_path)
     dataset = predictor.recogniser.dataset(Manifest.open(settings.test_manifest))
+    names = ",".join(settings.test_manifest)
+    if not any(dataset.text(utterance) for utterance in dataset.manifest):
+        raise InputError(f"{names}: no reference text in it, nothing to compare with")
     plan = scoring_order(dataset.manifest.durations, settings.batch_size)
     results: list[Recognition] = []
     with (
@@ -43,8 +46,8 @@ def evaluate(predictor: Predictor, settings: EvaluationSettings) -> ErrorCounts:
         ):
             results.append(result)
             bar.update()
-    if not results:
-        raise InputError(f"{','.join(settings.test_manifest)}: none of its recordings can be read")
+    if not any(result.reference for result in results):
+        raise InputError(f"{names}: none of its recordings that have a text can be read")
     results.sort(key=lambda result: result.utterance)
     _write(Path(settings.result_path), results, dataset.manifest, settings.error_rate_type)
     return sum((result.counts for result in results), ErrorCounts())

@@ -67,10 +67,11 @@ class Predictor:
 
         Args:
             source: path of a recording, its content as bytes, or samples [n] between -1 and 1.
-            rate: of samples, in Hz; recordings know theirs.
+            rate: of samples, in Hz, 16,000 unless told; recordings know theirs.
 
         Raises:
             AudioError: not a recording, or silent, or shorter than a frame.
+            InputError: nothing of these, or samples of several channels.
         """
         started = time.perf_counter()
         features = self.recogniser.normalizer(_features(source, rate, self.recogniser.features))
@@ -85,7 +86,15 @@ def _features(
 ) -> NDArray[np.float32]:
     if isinstance(source, str | Path | bytes):
         return read_features(source, settings)
-    samples = np.asarray(source, dtype=np.float32)
+    try:
+        samples = np.asarray(source, dtype=np.float32)
+    except (TypeError, ValueError):
+        samples = np.empty((), np.float32)
+    if not samples.ndim:
+        raise InputError(
+            f"a path, the content of a file as bytes or samples [n] expected, "
+            f"found {type(source).__name__}"
+        )
     if samples.ndim != 1:
         raise InputError(f"samples of one channel [n] expected, found {list(samples.shape)}")
     audio = Audio(resample(samples, rate, SAMPLE_RATE), SAMPLE_RATE)

@@ -42,7 +42,7 @@ class TranscriptionSettings:
     """What infer.py reads and how it answers."""
 
     audio_path: list[str] | None = option(
-        None, "one or more recordings of any format", aliases=("wav_path",)
+        None, "recordings of any format, or folders of them", aliases=("wav_path",)
     )
     json: bool = option(False, "one JSON object a line instead of the usual text")
 
