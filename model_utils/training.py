@@ -28,6 +28,7 @@ from model_utils.trainer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from model_utils.networks.deepspeech2 import DeepSpeech2
+    from model_utils.tasks.recognition import RecognitionTask
     from model_utils.trainer.loop import Trainer
 
 LATEST = "latest"
@@ -37,13 +38,16 @@ FAINT = 0.01
 """A rate below this share of `learning_rate` is pointed out when a run is resumed."""
 
 
-def train_recogniser(options: Options) -> None:
+def train_recogniser(options: Options) -> Path | None:
     """Train as `options` say.
+
+    Returns:
+        The folder of the run's log; None where nothing was trained, or another process writes it.
 
     Raises:
         InputError: something that the options name is missing or does not fit.
     """
-    run, batching, files = options[RunSettings], options[BatchSettings], options[CorpusSettings]
+    run, files = options[RunSettings], options[CorpusSettings]
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")
     scored = not run.test_off and (files.dev_manifest or files.test_manifest)
@@ -63,23 +67,13 @@ def train_recogniser(options: Options) -> None:
         pretrained = Pretrained.load(run.pretrained_model, recogniser)
     files = dataclasses.replace(files, unknown=recogniser.unknown)
     options = options.replaced(recogniser.network, recogniser.features, files)
-    augmentation = AugmentationPipeline.load(batching.augment_conf_path)
-    print(options.table(), flush=True)
-    cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
-    corpus = open_corpus(recogniser, files, augmentation, run.seed, not run.test_off, cache)
-    device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
+    task, device = build_task(options, recogniser)
 
-    # Only now may Paddle be imported.
-    from model_utils.tasks.recognition import RecognitionTask
+    # These import Paddle, which is set up now.
     from model_utils.trainer.dry_run import dry_run
     from model_utils.trainer.loop import Trainer
-    from model_utils.trainer.runlog import stamp
 
-    distributed.join()
-    parts = options[OptimisationSettings].accumulate
-    compiled, loss = device.compile_convolutions, options[LossSettings]
-    with RecognitionTask(recogniser, corpus, batching, run.seed, compiled, parts, loss) as task:
-        print(f"{stamp()} 训练数据数量：{len(task.training.manifest)}\n", flush=True)
+    with task:
         _advise(task.score_sets, len(task.training.manifest), options)
         trainer = Trainer(
             task,
@@ -96,15 +90,15 @@ def train_recogniser(options: Options) -> None:
                     f"nothing to do: {resumed.path} is of epoch {trainer.progress.epoch - 1} "
                     f"and --num_epoch is {run.num_epoch}; a larger --num_epoch trains on"
                 )
-                return
+                return None
             _report_resumed(resumed, again, options, device, trainer)
         else:
             _advise_on_folder(Path(run.output_model_dir))
         if pretrained is not None:
             pretrained.start(task.network)
-        print(dry_run(task, batching.batch_size, device))
+        print(dry_run(task, options[BatchSettings].batch_size, device))
         if run.dry_run:
-            return
+            return None
         stopped = trainer.train()
         if stopped:
             print(f"{stopped}; to go on: {command_again(resume_model=trainer.last_saved)}")
@@ -112,6 +106,42 @@ def train_recogniser(options: Options) -> None:
         if trainer.progress.best is not None:
             print(f"best: {_best(trainer)}")
         print(f"curves: visualdl --logdir={run.log_dir}")
+        return trainer.log.folder
+
+
+def build_task(
+    options: Options, recogniser: Recogniser
+) -> "tuple[RecognitionTask, runtime.Device]":
+    """Open the corpus, set up device and processes, make the network; says what is trained.
+
+    Paddle may be imported after this, not before.
+
+    Args:
+        options: those of `train.py`, features and sizes being those of the recogniser.
+        recogniser: what is trained.
+
+    Returns:
+        the task, to be closed, and the device it is computed on.
+
+    Raises:
+        InputError: something that the options name is missing or does not fit.
+    """
+    run, batching, files = options[RunSettings], options[BatchSettings], options[CorpusSettings]
+    augmentation = AugmentationPipeline.load(batching.augment_conf_path)
+    print(options.table(), flush=True)
+    cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
+    corpus = open_corpus(recogniser, files, augmentation, run.seed, not run.test_off, cache)
+    device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
+
+    from model_utils.tasks.recognition import RecognitionTask
+    from model_utils.trainer.runlog import stamp
+
+    distributed.join()
+    parts = options[OptimisationSettings].accumulate
+    compiled, loss = device.compile_convolutions, options[LossSettings]
+    task = RecognitionTask(recogniser, corpus, batching, run.seed, compiled, parts, loss)
+    print(f"{stamp()} 训练数据数量：{len(task.training.manifest)}\n", flush=True)
+    return task, device
 
 
 def _resumed(run: RunSettings) -> Checkpoint | None:

@@ -62,7 +62,7 @@ def test_an_optimizer_of_an_earlier_set_of_that_name_goes(tmp_path: Path) -> Non
 
 def test_a_checkpoint_of_a_run_is_not_replaced(tmp_path: Path) -> None:
     paths = [save(tmp_path, str(epoch), float(epoch)) for epoch in (1, 2)]
-    with pytest.raises(InputError, match="2.pdparams: a checkpoint of a run stands there"):
+    with pytest.raises(InputError, match=r"2\.pdparams: a checkpoint of a run stands there"):
         write_average(paths, paths[1])
     assert checkpoint.load(paths[1]).weights["weight"].tolist() == [2.0]
 
@@ -73,10 +73,10 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"2.pdparams: weight is \(2,\), in .*1.pdparams \(1,\)"):
         average_checkpoints([own, wide])
     words = save(tmp_path, "3", 1.0, vocabulary=["<blank>", "b"])
-    with pytest.raises(InputError, match="3.pdparams: another vocabulary than .*1.pdparams"):
+    with pytest.raises(InputError, match=r"3\.pdparams: another vocabulary than .*1.pdparams"):
         average_checkpoints([own, words])
     words.with_suffix(".json").unlink()
-    with pytest.raises(InputError, match="3.pdparams: no 3.json beside it"):
+    with pytest.raises(InputError, match=r"3\.pdparams: no 3\.json beside it"):
         average_checkpoints([own, words])
     with pytest.raises(InputError, match="1 checkpoint to average"):
         average_checkpoints([own])
@@ -97,7 +97,7 @@ def test_epochs_are_chosen_by_age_or_by_their_own_score(tmp_path: Path) -> None:
 
 def test_epochs_without_a_score_are_not_the_best(tmp_path: Path) -> None:
     train(tmp_path, num_epoch=2, test_off=True)
-    with pytest.raises(InputError, match="0 epochs with a score .* --last=2"):
+    with pytest.raises(InputError, match=r"0 epochs with a score .* --last=2"):
         best_epochs(tmp_path / "param", 2)
 
 
