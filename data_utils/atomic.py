@@ -2,10 +2,15 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from data_utils.errors import InputError
+
+
+_BEGINNING = 1 << 14
+"""Bytes that tell of what kind a file is: two lines, the first of which may be a path."""
 
 
 @contextlib.contextmanager
@@ -38,18 +43,25 @@ def write_atomically(*paths: str | Path) -> Iterator[list[Path]]:
                 temporary.unlink()
 
 
-def check_place(*paths: str | Path) -> None:
+def check_place(*paths: str | Path, kind: re.Pattern[bytes] | None = None) -> None:
     """Refuse places that cannot be written, before hours are spent on what was to be put there.
 
     Nothing is created, so that a command refused for another reason leaves no trace.
 
+    Args:
+        paths: of the files to be written.
+        kind: how these begin; a file that stands there and begins otherwise is somebody's own.
+
     Raises:
-        InputError: a folder stands there, or what should hold it is no folder or write-protected.
+        InputError: a folder stands there, or a file of another kind, or what should hold it is no
+            folder or write-protected.
     """
     for path in map(Path, paths):
         reason = ""
         if path.is_dir():
             reason = "it is a folder"
+        elif kind is not None and not is_replaceable(path, kind):
+            reason = "a file of another kind stands there"
         for above in path.absolute().parents:
             if above.exists():
                 if not above.is_dir():
@@ -59,6 +71,18 @@ def check_place(*paths: str | Path) -> None:
                 break
         if reason:
             raise _refusal(path, reason)
+
+
+def is_replaceable(path: Path, kind: re.Pattern[bytes]) -> bool:
+    """Whether no file is there, or an empty one, or one that begins as `kind` says."""
+    if not path.is_file():
+        return True
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(_BEGINNING)
+    except OSError:
+        return False  # nobody can tell
+    return not content or kind.match(content) is not None
 
 
 def _refusal(path: Path, reason: object) -> InputError:

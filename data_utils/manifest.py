@@ -14,6 +14,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from data_utils.errors import InputError
 
 KEPT_BYTES = 64 << 20
 """A manifest file of up to so many bytes is held in memory, by each process that reads it."""
+
+KIND = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
+"""How a manifest begins."""
 
 _REMEDY = "make it with: python tools/create_manifest.py"
 _BOM = b"\xef\xbb\xbf"

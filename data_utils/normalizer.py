@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -11,10 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data_utils.atomic import write_atomically
+from data_utils.atomic import is_replaceable, write_atomically
 from data_utils.errors import InputError
 from data_utils.features import num_bins
-from data_utils.settings import FeatureSettings
+from data_utils.settings import FeatureSettings, MeanStdSettings
+
+KIND = re.compile(rb"PK\x03\x04.{26}(mean|std|settings)\.npy", re.S)
+"""How a file of statistics begins."""
 
 MIN_STD = 1e-3
 """Bins of speech vary by 1 or so; one that hardly varies is constant and must not be blown up."""
@@ -147,6 +151,9 @@ class Normalizer:
                 stored = json.loads(str(file["settings"])) if "settings" in file else None
             normalizer = cls.from_dict({"mean": mean, "std": std, "settings": stored})
         except _DAMAGE:
+            if not is_replaceable(Path(path), KIND):
+                default = MeanStdSettings().output_path
+                remedy = f"make one with: {_command(expected or FeatureSettings(), default)}"
             raise InputError(f"{path}: holds no usable mean and std; {remedy}") from None
         if expected is not None:
             normalizer.check(expected, path)
@@ -162,7 +169,7 @@ class Normalizer:
         Raises:
             InputError: the settings differ, or only the bins where an old file holds no settings.
         """
-        remedy = f"make it again with: {_command(expected, path)}"
+        again = f"make it again with: {_command(expected, path)}"
         if self.settings is not None:
             found, wanted = in_force(self.settings), in_force(expected)
             differences = [
@@ -171,11 +178,19 @@ class Normalizer:
                 if name in found and found[name] != wanted[name]
             ]
             if differences:
-                raise InputError(f"{path}: made with {', '.join(differences)}; {remedy}")
+                flags = " ".join(
+                    f"--{name}={value}"
+                    for name, value in found.items()
+                    if value != getattr(expected, name)
+                )
+                raise InputError(
+                    f"{path}: made with {', '.join(differences)}; give the --config it was made "
+                    f"with or {flags}, or {again}"
+                )
         if self.num_bins != num_bins(expected):
             raise InputError(
                 f"{path}: statistics of {self.num_bins} bins where feature_type "
-                f"{expected.feature_type} has {num_bins(expected)}; {remedy}"
+                f"{expected.feature_type} has {num_bins(expected)}; {again}"
             )
 
     def to_dict(self) -> dict[str, Any]:

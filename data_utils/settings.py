@@ -20,6 +20,7 @@ def option(
     aliases: tuple[str, ...] = (),
     minimum: float | None = None,
     maximum: float | None = None,
+    when: str = "",
 ) -> Any:
     """Declare one setting of a dataclass: its default and what every listing of it needs.
 
@@ -35,6 +36,9 @@ def option(
         minimum: smallest value allowed, itself included.
         maximum: largest value allowed, itself included; infinity is a number only where it is one
             of the bounds.
+        when: when to change it, for the documentation alone: one short sentence, Markdown. An
+            option of train.py has it in Chinese too, in docs/options.zh.json5, from where
+            tools/document_options.py writes the tables of docs/training.
     """
     return dataclasses.field(
         default=default,
@@ -44,6 +48,7 @@ def option(
             "aliases": aliases,
             "minimum": minimum,
             "maximum": maximum,
+            "when": when,
         },
     )
 
@@ -53,22 +58,49 @@ class CorpusSettings:
     """What a recogniser is trained on and scored with."""
 
     train_manifest: tuple[str, ...] = option(
-        ("./dataset/manifest.train",), "training manifests, separated by commas"
+        ("./dataset/manifest.train",),
+        "training manifests, separated by commas",
+        when="more than one to train on all of them together, as in [fine-tuning](#fine-tuning)",
     )
-    dev_manifest: str | None = option(None, "manifest that decides which epoch is best")
+    dev_manifest: str | None = option(
+        None,
+        "manifest that decides which epoch is best",
+        when="wherever you have one: else the test set decides, and its figure flatters",
+    )
     test_manifest: str | None = option(
-        "./dataset/manifest.test", "manifest scored after each epoch"
+        "./dataset/manifest.test",
+        "manifest scored after each epoch",
+        when="`None` while you choose settings: a test set is looked at once, at the end",
     )
-    vocab_path: str = option("./dataset/zh_vocab.txt", "vocabulary, from tools/build_vocab.py")
+    vocab_path: str = option(
+        "./dataset/zh_vocab.txt",
+        "vocabulary, from tools/build_vocab.py",
+        when="another corpus; a resumed run keeps the vocabulary of its checkpoint",
+    )
     mean_std_path: str = option(
-        "./dataset/mean_std.npz", "mean and std of the features, from tools/compute_mean_std.py"
+        "./dataset/mean_std.npz",
+        "mean and std of the features, from tools/compute_mean_std.py",
+        when="another corpus or other features, for which they are measured again first",
     )
-    min_duration: float = option(0.0, "shorter utterances are left out", unit="s", minimum=0)
+    min_duration: float = option(
+        0.0,
+        "shorter utterances are left out",
+        unit="s",
+        minimum=0,
+        when="0.3 or so where a corpus holds clicks and cut words",
+    )
     max_duration: float = option(
-        20.0, "longer utterances are left out", unit="s", minimum=0, maximum=math.inf
+        20.0,
+        "longer utterances are left out",
+        unit="s",
+        minimum=0,
+        maximum=math.inf,
+        when="smaller where memory is short: the longest utterances decide what a batch takes",
     )
     unknown: Literal["unk", "drop"] = option(
-        "unk", "characters that are not in the vocabulary: train on <unk>, or drop them"
+        "unk",
+        "characters that are not in the vocabulary: train on <unk>, or drop them",
+        when="`drop` where rare signs in the transcripts are not spoken",
     )
 
 
@@ -76,22 +108,48 @@ class CorpusSettings:
 class BatchSettings:
     """How utterances become batches."""
 
-    batch_size: int = option(32, "utterances in a batch", minimum=1)
-    shuffle_method: ShuffleMethod = option(
-        "batch_shuffle_clipped", "how batches are drawn, see docs/train"
+    batch_size: int = option(
+        32,
+        "utterances in a batch",
+        minimum=1,
+        when="as large as memory allows on a GPU, 8 to 32 for a small corpus, which else has "
+        "few steps; see [the guide](training_guide.md#batch)",
     )
-    sortagrad: bool = option(True, "first epoch from short to long utterances")
+    batch_seconds: float | None = option(
+        None,
+        "training batches by duration in place of batch_size: as many utterances as fit into so "
+        "much audio, padding counted; None: by number",
+        unit="s",
+        minimum=1,
+    )
+    shuffle_method: ShuffleMethod = option(
+        "batch_shuffle_clipped",
+        "how batches are drawn, see docs/training",
+        when="`batch_shuffle` where no utterance may be dropped; see [batches](#batches)",
+    )
+    sortagrad: bool = option(
+        True,
+        "first epoch from short to long utterances",
+        when="`False` where all utterances are short, or the run starts from trained weights",
+    )
     augment_conf_path: str | None = option(
-        "./conf/augmentation.json", "augmentation of the training data, None for none"
+        "./conf/augmentation.json",
+        "augmentation of the training data, None for none",
+        when="`None` for a first test that the corpus can be learned; see "
+        "[augmentation](augmentation.md)",
     )
     num_workers: int | None = option(
-        None, "processes that load data, 0 for none; None: one per four cores, 8 at most", minimum=0
+        None,
+        "processes that load data, 0 for none; None: one per four cores, 8 at most",
+        minimum=0,
+        when="more where the share of waiting is high and cores are idle; 0 to look for a fault",
     )
     audio_cache_mb: int = option(
         1024,
         "decoded recordings kept in memory, all processes together; 64 kB a second of speech",
         unit="MB",
         minimum=0,
+        when="more where the corpus then fits in, less where memory is short",
     )
 
 
@@ -100,14 +158,41 @@ class FeatureSettings:
     """What the network hears: the same in training, statistics, evaluation, inference, serving."""
 
     feature_type: FeatureType = option(
-        "linear", "linear: log power spectrum; mfcc: 13 cepstra with slopes; fbank: log mel bands"
+        "linear",
+        "linear: log power spectrum; mfcc: 13 cepstra with slopes; fbank: log mel bands",
+        when="`fbank` for a small network: half as many values a frame",
     )
-    window_ms: float = option(20.0, "length of a frame", unit="ms", minimum=2, maximum=1000)
-    hop_ms: float = option(10.0, "from one frame to the next", unit="ms", minimum=1, maximum=1000)
-    use_db_normalization: bool = option(True, "bring every recording to target_db")
+    window_ms: float = option(
+        20.0,
+        "length of a frame",
+        unit="ms",
+        minimum=2,
+        maximum=1000,
+        when="seldom; statistics have to be measured again",
+    )
+    hop_ms: float = option(
+        10.0,
+        "from one frame to the next",
+        unit="ms",
+        minimum=1,
+        maximum=1000,
+        when="seldom; with a larger one fast speech may no longer fit into the output, see "
+        "[lengths](model.md#lengths)",
+    )
+    use_db_normalization: bool = option(
+        True,
+        "bring every recording to target_db",
+        when="seldom; `False` leaves differences of loudness to be learned",
+    )
     target_db: float = option(-20.0, "loudness (RMS)", unit="dBFS", minimum=-60, maximum=0)
     # Of more than 128 bands the lowest are narrower than a bin of the transform.
-    num_mel_bins: int = option(80, "bands of fbank features", minimum=8, maximum=128)
+    num_mel_bins: int = option(
+        80,
+        "bands of fbank features",
+        minimum=8,
+        maximum=128,
+        when="40 for less work, more for finer detail",
+    )
     # Some recorders write zeros in the pauses, others a room's noise 25 dB below the speech. On a
     # logarithmic scale that difference is larger than any between two sounds of speech.
     noise_floor_db: float | None = option(
@@ -117,6 +202,8 @@ class FeatureSettings:
         unit="dBFS",
         minimum=-120,
         maximum=-30,
+        when="-70 where some recordings are silent between words and others are not; see "
+        "[preparation](prepare.md#mean-and-standard-deviation)",
     )
 
 

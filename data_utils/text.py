@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +18,9 @@ UNKNOWN = "<unk>"
 SPACE = "<space>"
 REPLACEMENT = "\ufffd"
 """What an unknown token reads as: one character, so that it counts as one error."""
+
+KIND = re.compile(rb"(\xef\xbb\xbf)?<blank>")
+"""How a vocabulary's file begins."""
 
 _REMEDY = "make it with: python tools/build_vocab.py"
 

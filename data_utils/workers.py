@@ -27,7 +27,7 @@ def spawn_pool(
 ) -> ProcessPoolExecutor:
     """A pool of spawned processes; forked ones would inherit Paddle's threads, which die of it.
 
-    Its workers leave Ctrl-C to their parent and end when the parent is gone, killed too.
+    Its workers leave Ctrl-C and SIGTERM to their parent and end when it is gone, killed too.
 
     Args:
         num_workers: processes.
@@ -78,7 +78,9 @@ def spawned_map(
 
 
 def _start(initializer: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> None:
+    # Both mean the parent, which may have to finish a step with their batches; they end with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     if initializer is not None:
         initializer(*arguments)

@@ -60,6 +60,13 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def quieten() -> None:
+    """Leave the output to the main process; errors are still said."""
+    if not is_main():
+        print(f"process {rank()} of {world_size()}: process 0 prints for all", flush=True)
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (until the process ends)
+
+
 def join() -> None:
     """Meet the other processes. Each calls it once, after Paddle is imported."""
     if world_size() > 1:

@@ -15,7 +15,7 @@ import shlex
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -143,17 +143,23 @@ def parse(
     return Options(command, groups, frozenset(converted))
 
 
-def command_again(**changed: Any) -> str:
-    """The command that was typed, with other values of some options."""
-    kept, skip = [], False
+def command_again(script: str | None = None, without: Collection[str] = (), **changed: Any) -> str:
+    """The command that was typed, with other values of some options.
+
+    Args:
+        script: that takes the same options; None: the one that was typed.
+        without: options that are left out.
+        changed: options with their new values.
+    """
+    kept, skip, dropped = [], False, {*without, *changed}
     for argument in sys.argv[1:]:
         name = argument.lstrip("-").partition("=")[0]
         if argument.startswith("-") or not skip:
-            skip = argument.startswith("-") and name in changed
+            skip = argument.startswith("-") and name in dropped
             if not skip:
                 kept.append(argument)
     options = [f"--{name}={value}" for name, value in changed.items()]
-    return shlex.join(["python", Path(sys.argv[0]).name, *kept, *options])
+    return shlex.join(["python", script or Path(sys.argv[0]).name, *kept, *options])
 
 
 def run_command(main: Callable[[], int | None]) -> NoReturn:

@@ -10,26 +10,55 @@ from data_utils.settings import BatchSettings, CorpusSettings, FeatureSettings, 
 class NetworkSettings:
     """The sizes of a DeepSpeech2 network."""
 
-    num_conv_layers: int = option(2, "convolutions in front", minimum=1, maximum=3)
-    conv_channels: int = option(32, "channels of each convolution", minimum=1)
-    num_rnn_layers: int = option(3, "recurrent layers", minimum=1)
-    rnn_layer_size: int = option(1024, "units of each recurrent layer and direction", minimum=1)
-    rnn_type: Literal["gru", "lstm", "rnn"] = option("gru", "kind of recurrent cell")
+    num_conv_layers: int = option(
+        2,
+        "convolutions in front",
+        minimum=1,
+        maximum=3,
+        when="3 hands fewer values to the recurrent layers, see [the model](model.md)",
+    )
+    conv_channels: int = option(
+        32,
+        "channels of each convolution",
+        minimum=1,
+        when="8 on a CPU, where most of the time goes into the convolutions",
+    )
+    num_rnn_layers: int = option(
+        3, "recurrent layers", minimum=1, when="2 for words, 5 or more for thousands of hours"
+    )
+    rnn_layer_size: int = option(
+        1024,
+        "units of each recurrent layer and direction",
+        minimum=1,
+        when="128 to 256 for a small corpus or a CPU, see [parameters](model.md#parameters)",
+    )
+    rnn_type: Literal["gru", "lstm", "rnn"] = option(
+        "gru",
+        "kind of recurrent cell",
+        when="seldom: `lstm` has a third more weights than `gru`, `rnn` a third as many",
+    )
     rnn_direction: Literal["bidirectional", "forward"] = option(
         "bidirectional",
         "forward reads the past alone, and a lookahead convolution a little of the future",
+        when="`forward` where results are wanted while somebody still speaks, at some cost in accuracy",
     )
     lookahead: int = option(
-        20, "output frames of future that a forward network sees, 0 for none", minimum=0
+        20,
+        "output frames of future that a forward network sees, 0 for none",
+        minimum=0,
+        when="smaller for less delay: 20 output frames are 0.6 s",
     )
     rnn_norm: Literal["layer", "batch"] = option(
-        "layer", "normalisation before each recurrent layer; batch: sequence-wise, valid frames"
+        "layer",
+        "normalisation before each recurrent layer; batch: sequence-wise, valid frames",
+        when="`batch` to follow the DeepSpeech2 paper; small batches make its statistics noisy",
     )
     dropout: float = option(
         0.0,
         "share of values dropped before each recurrent layer and the output",
         minimum=0,
         maximum=0.95,
+        when="0.1 to 0.3 where the training loss falls and the dev score does not",
     )
 
     @property
@@ -47,12 +76,15 @@ class LossSettings:
         "share of each frame's target that is spread evenly over all characters; 0: plain CTC",
         minimum=0,
         maximum=0.5,
+        when="0.02 to 0.1 where the network is sure of its errors, or the dev score falls behind",
     )
     focal_gamma: float = option(
         0.0,
         "how much utterances that are recognised already count for less; 0: plain CTC",
         minimum=0,
         maximum=10,
+        when="0.5 to 2 where a few hard utterances stay wrong; it acts where a loss is below "
+        "about 3",
     )
 
 
@@ -60,37 +92,78 @@ class LossSettings:
 class OptimisationSettings:
     """How gradients become new weights."""
 
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad"] = option("adam", "update rule")
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad"] = option(
+        "adam",
+        "update rule",
+        when="`adamw` with a weight decay that matters; `sgd` where there is time to find its rate",
+    )
     weight_decay: float = option(
-        1e-5, "L2 added to the gradient; adamw: decoupled decay of the matrices", minimum=0
+        1e-5,
+        "L2 added to the gradient; adamw: decoupled decay of the matrices",
+        minimum=0,
+        when="1e-2 with `adamw`; larger where the dev score falls behind the training loss",
     )
     grad_clip: float | None = option(
-        400.0, "largest norm of the gradient, None for no limit", minimum=1e-6
+        400.0,
+        "largest norm of the gradient, None for no limit",
+        minimum=1e-6,
+        when="about 5 with large learning rates; the log has the norms (`Gradient norm`)",
     )
     momentum: float = option(
-        0.9, "sgd, rmsprop: weight of the past steps", minimum=0, maximum=0.9999
+        0.9,
+        "sgd, rmsprop: weight of the past steps",
+        minimum=0,
+        maximum=0.9999,
+        when="0 for plain steps; 0.99 remembers about 100 steps",
     )
     dampening: float = option(
-        0.0, "sgd: share of each new gradient kept out of the momentum", minimum=0, maximum=0.9999
+        0.0,
+        "sgd: share of each new gradient kept out of the momentum",
+        minimum=0,
+        maximum=0.9999,
+        when="seldom: with `sgd` it is the same as a learning rate (1 - dampening) times as large",
     )
-    nesterov: bool = option(False, "sgd: look ahead along the momentum")
+    nesterov: bool = option(
+        False,
+        "sgd: look ahead along the momentum",
+        when="`True` is worth a try with `sgd`; needs momentum, and no dampening",
+    )
     beta1: float = option(
-        0.9, "adam, adamw: weight of the past in the mean gradient", minimum=0, maximum=0.9999
+        0.9,
+        "adam, adamw: weight of the past in the mean gradient",
+        minimum=0,
+        maximum=0.9999,
+        when="seldom",
     )
     beta2: float = option(
-        0.999, "adam, adamw: weight of the past in the mean square", minimum=0, maximum=0.999999
+        0.999,
+        "adam, adamw: weight of the past in the mean square",
+        minimum=0,
+        maximum=0.999999,
+        when="0.98 where the size of gradients changes fast",
     )
     rho: float = option(
-        0.95, "rmsprop: weight of the past in the mean square", minimum=0, maximum=0.999999
+        0.95,
+        "rmsprop: weight of the past in the mean square",
+        minimum=0,
+        maximum=0.999999,
+        when="seldom",
     )
     centered: bool = option(
-        False, "rmsprop: divide by the deviation, not the root of the mean square"
+        False, "rmsprop: divide by the deviation, not the root of the mean square", when="seldom"
     )
     epsilon: float = option(
-        1e-8, "added to the divisor of adam, adamw, rmsprop and adagrad", minimum=1e-12
+        1e-8,
+        "added to the divisor of adam, adamw, rmsprop and adagrad",
+        minimum=1e-12,
+        when="1e-6 where single weights jump",
     )
     accumulate: int = option(
-        1, "parts of batch_size that each device computes before a step", minimum=1
+        1,
+        "parts of batch_size that each device computes before a step",
+        minimum=1,
+        when="where the batch that you want does not fit into memory, see "
+        "[accumulation](#accumulation)",
     )
     ema_decay: float = option(
         0.0,
@@ -98,9 +171,13 @@ class OptimisationSettings:
         "saved; 0: none",
         minimum=0,
         maximum=0.99999,
+        when="0.99 for runs of hundreds of steps, 0.999 for thousands, see "
+        "[averages](#averages-of-weights)",
     )
     amp: Literal["off", "bf16", "fp16"] = option(
-        "off", "mixed precision on a GPU; losses and features stay float32"
+        "off",
+        "mixed precision on a GPU; losses and features stay float32",
+        when="`bf16` on GPUs that have it, else `fp16`; [not verified](#not-verified) so far",
     )
 
 
@@ -109,7 +186,12 @@ class ScheduleSettings:
     """The learning rate over the run."""
 
     learning_rate: float = option(
-        1e-4, "largest learning rate of the schedule", minimum=0, aliases=("lr",)
+        1e-4,
+        "largest learning rate of the schedule",
+        minimum=0,
+        aliases=("lr",),
+        when="the first setting to try: three times more, three times less; see [the "
+        "guide](training_guide.md#learning-rate)",
     )
     lr_schedule: Literal[
         "exponential",
@@ -121,10 +203,15 @@ class ScheduleSettings:
         "noam",
         "plateau",
         "onecycle",
-    ] = option("exponential", "shape of the learning rate over the run, see docs/train")
+    ] = option(
+        "exponential",
+        "shape of the learning rate over the run, see docs/training",
+        when="`onecycle` for a run of known length; see [learning rate](#learning-rate)",
+    )
     lr_interval: Literal["epoch", "batch"] = option(
         "epoch",
         "exponential, cosine and linear: a new rate each epoch, or at every batch between",
+        when="`batch` where an epoch has many batches and the rate should not jump",
     )
     lr_decay: float = option(
         0.83,
@@ -132,34 +219,70 @@ class ScheduleSettings:
         "(multistep), where the score stands still (plateau)",
         minimum=0,
         maximum=1,
+        when="nearer to 1 for a longer run: at 0.83 a tenth is left after 12 epochs, at 0.95 "
+        "after 45",
     )
-    lr_step_epochs: int = option(10, "step: epochs from one reduction to the next", minimum=1)
+    lr_step_epochs: int = option(
+        10,
+        "step: epochs from one reduction to the next",
+        minimum=1,
+        when="a third of the run is usual",
+    )
     lr_milestones: tuple[int, ...] = option(
-        (), "multistep: epochs after which the rate falls, separated by commas"
+        (),
+        "multistep: epochs after which the rate falls, separated by commas",
+        when="where the curve of an earlier run went flat",
     )
     lr_cycle_epochs: float | None = option(
-        None, "cosine: epochs from the top to the bottom; None: the whole run", minimum=1
+        None,
+        "cosine: epochs from the top to the bottom; None: the whole run",
+        minimum=1,
+        when="for several models from one run: each bottom is a good one",
     )
     lr_cycle_growth: float = option(
-        1.0, "cosine: how many times as long each cycle is as the one before", minimum=1
+        1.0,
+        "cosine: how many times as long each cycle is as the one before",
+        minimum=1,
+        when="2: each cycle twice as long as the one before",
     )
     lr_start_share: float = option(
-        1.0, "linear: first rate as a share of learning_rate", minimum=0, maximum=1
+        1.0,
+        "linear: first rate as a share of learning_rate",
+        minimum=0,
+        maximum=1,
+        when="0.01 to let the rate rise over the whole run",
     )
     lr_end_share: float = option(
-        0.0, "cosine, linear: last rate as a share of learning_rate", minimum=0, maximum=1
+        0.0,
+        "cosine, linear: last rate as a share of learning_rate",
+        minimum=0,
+        maximum=1,
+        when="0.01 to 0.1 where the last epochs should still change something",
     )
     plateau_patience: int = option(
-        2, "plateau: epochs without a better score before the rate falls", minimum=0
+        2,
+        "plateau: epochs without a better score before the rate falls",
+        minimum=0,
+        when="more where the dev score jumps up and down",
     )
     warmup_steps: int = option(
-        0, "batches in which the rate rises from 0; noam turns at the last of them", minimum=0
+        0,
+        "batches in which the rate rises from 0; noam turns at the last of them",
+        minimum=0,
+        when="a few hundred where the loss is nan or jumps in the first epoch",
     )
     warmup_share: float = option(
-        0.3, "onecycle: share of the run in which the rate rises", minimum=0, maximum=1
+        0.3,
+        "onecycle: share of the run in which the rate rises",
+        minimum=0,
+        maximum=1,
+        when="less for short runs, which have no time for a long rise",
     )
     lr_scaling: Literal["linear", "sqrt", "none"] = option(
-        "linear", "what several devices multiply the rate with: their number, its root, or nothing"
+        "linear",
+        "what several devices multiply the rate with: their number, its root, or nothing",
+        when="`sqrt` where several devices make the loss jump, `none` to set the rate yourself; "
+        "see [several devices](#several-devices)",
     )
 
 
@@ -167,34 +290,86 @@ class ScheduleSettings:
 class RunSettings:
     """One training run: how long, on what, and what it leaves behind."""
 
-    num_epoch: int = option(50, "last epoch to train", minimum=1, aliases=("epochs",))
-    output_model_dir: str = option("./models/param", "where checkpoints go")
-    log_dir: str = option("./log", "where VisualDL curves go, a folder for each run")
-    log_interval: int = option(100, "batches between two lines of the log", minimum=1)
-    save_interval: int = option(2000, "batches between two checkpoints inside an epoch", minimum=1)
-    resume_model: str | None = option(
-        None, "checkpoint to go on from, at its exact place; latest: the newest of this folder"
+    num_epoch: int = option(
+        50,
+        "last epoch to train",
+        minimum=1,
+        aliases=("epochs",),
+        when="more for a small corpus, fewer for a large one: what counts is the number of steps",
     )
-    pretrained_model: str | None = option(None, "weights to start a new training from")
-    seed: int = option(1, "seed of weights, order, augmentation and dropout", minimum=0)
-    test_off: bool = option(False, "leave out the scoring after each epoch")
+    output_model_dir: str = option(
+        "./models/param", "where checkpoints go", when="for each run one of its own"
+    )
+    log_dir: str = option("./log", "where VisualDL curves go, a folder for each run")
+    log_interval: int = option(
+        100,
+        "batches between two lines of the log",
+        minimum=1,
+        when="10 for a small corpus, whose epochs have few batches",
+    )
+    save_interval: int = option(
+        2000,
+        "batches between two checkpoints inside an epoch",
+        minimum=1,
+        when="smaller where 2,000 batches take hours: a crash loses what came after the last save",
+    )
+    resume_model: str | None = option(
+        None,
+        "checkpoint to go on from, at its exact place; latest: the newest of this folder",
+        when="`latest` in scripts that may be restarted; see [resuming](#resuming)",
+    )
+    pretrained_model: str | None = option(
+        None,
+        "weights to start a new training from",
+        when="a new vocabulary or other sizes; see [starting from other "
+        "weights](#starting-from-other-weights)",
+    )
+    seed: int = option(
+        1,
+        "seed of weights, order, augmentation and dropout",
+        minimum=0,
+        when="to see how much of a difference between two runs is chance: run each with three",
+    )
+    test_off: bool = option(
+        False,
+        "leave out the scoring after each epoch",
+        when="where scoring takes long; best.pdparams is then not written",
+    )
     max_steps: int | None = option(
-        None, "stop after so many batches, counted from the first epoch; None: never", minimum=1
+        None,
+        "stop after so many batches, counted from the first epoch; None: never",
+        minimum=1,
+        when="trials and measurements; the schedule still follows num_epoch",
     )
     early_stopping: int | None = option(
-        None, "stop after more than so many epochs without a better score; None: never", minimum=0
+        None,
+        "stop after more than so many epochs without a better score; None: never",
+        minimum=0,
+        when="4 or more where nobody watches; not with schedules that are best at their end, "
+        "such as `onecycle`",
     )
     keep_ckpt: int | None = option(
-        None, "newest checkpoints that are kept, beside best; None: all", minimum=1
+        None,
+        "newest checkpoints that are kept, beside best; None: all",
+        minimum=1,
+        when="2 to 5 where the disk is small",
     )
     keep_epochs: tuple[int, ...] = option(
-        (), "epochs whose checkpoints are kept in any case, separated by commas"
+        (),
+        "epochs whose checkpoints are kept in any case, separated by commas",
+        when="with keep_ckpt, for epochs that you want to compare later",
     )
     dry_run: bool = option(
-        False, "only compute the heaviest batch: reports memory, suggests a batch size"
+        False,
+        "only compute the heaviest batch: reports memory, suggests a batch size",
+        when="before a long run, to choose batch_size",
     )
     watchdog_seconds: float | None = option(
-        600.0, "end a process that finishes no step for so long; None: never", unit="s", minimum=1
+        600.0,
+        "end a process that finishes no step for so long; None: never",
+        unit="s",
+        minimum=1,
+        when="longer where one step takes minutes, `None` in a debugger",
     )
 
 
@@ -202,19 +377,30 @@ class RunSettings:
 class DeviceSettings:
     """What the network runs on."""
 
-    use_gpu: bool = option(True, "train on the GPU where this Paddle build has one")
+    use_gpu: bool = option(
+        True,
+        "train on the GPU where this Paddle build has one",
+        when="`False` to leave the GPU to others",
+    )
     nproc_per_node: int | None = option(
         None,
         "processes that train together on this machine; None: one per visible GPU",
         minimum=1,
         aliases=("npn",),
+        when="fewer than the visible GPUs, or several processes on CPU; see [several "
+        "devices](#several-devices)",
     )
     engine: Literal["auto", "plain"] = option(
         "auto",
         "convolutions on CPU: auto compiles them for oneDNN if proved right here; plain never",
+        when="`plain` where you suspect the compiled convolutions; see [the engine on "
+        "CPU](#the-engine-on-cpu)",
     )
     num_threads: int | None = option(
-        None, "threads of the CPU engine; None: one per core, from three on one less", minimum=1
+        None,
+        "threads of the CPU engine; None: one per core, from three on one less",
+        minimum=1,
+        when="fewer where others need the cores",
     )
 
 

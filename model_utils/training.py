@@ -47,6 +47,7 @@ def train_recogniser(options: Options) -> Path | None:
     Raises:
         InputError: something that the options name is missing or does not fit.
     """
+    distributed.quieten()
     run, files = options[RunSettings], options[CorpusSettings]
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from data_utils.atomic import check_place, write_atomically
 from data_utils.errors import InputError
-from data_utils.manifest import Utterance, write_manifests
+from data_utils.manifest import KIND, Utterance, write_manifests
 from data_utils.preparation.annotation import Line, Problem, annotation_files, read_annotation
 from data_utils.preparation.recordings import Recording, check_recordings, locate, recordings_below
 from data_utils.preparation.splitting import assign, describe_groups, group_of
@@ -43,19 +43,22 @@ def create_manifests(settings: ManifestSettings) -> Preparation:
     """Read the annotations, check every recording, write the manifests and print a report.
 
     Raises:
-        InputError: there is no annotation, a file of it has a name that is taken, or nothing in it
-            can be used.
+        InputError: there is no annotation, a file of it has a name that is taken, nothing in it can
+            be used, or something else stands where a manifest is to be.
     """
     prefix = manifest_prefix(settings.manifest_prefix)
     skipped = Path(f"{prefix}skipped.txt")
     check_place(skipped)
     prepared = prepare_splits(settings)
-    _write_problems(skipped, prepared.problems)
-    print(report(prepared, skipped))
-    if not any(rows for split, rows in prepared.splits.items() if split != _NOISE):
-        first = f" (first: {prepared.problems[0]})" if prepared.problems else ""
-        raise InputError(f"{settings.annotation_path}: no line in it can be used{first}")
     contents = {Path(f"{prefix}{split}"): rows for split, rows in prepared.splits.items() if rows}
+    check_place(*contents, kind=KIND)
+    _write_problems(skipped, prepared.problems)
+    if not any(rows for split, rows in prepared.splits.items() if split != _NOISE):
+        reason = "there is none"
+        if prepared.problems:
+            reason = f"first: {prepared.problems[0]}; all: {skipped.as_posix()}"
+        raise InputError(f"{settings.annotation_path}: no line in it can be used ({reason})")
+    print(report(prepared, skipped))
     write_manifests(contents)
     print("written: " + " ".join(path.as_posix() for path in contents))
     for split in (*_GIVEN, _NOISE):

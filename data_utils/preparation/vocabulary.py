@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from data_utils.atomic import check_place
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest
 from data_utils.settings import VocabularySettings
-from data_utils.text import Vocabulary, describe_characters, normalize_text
+from data_utils.text import KIND, Vocabulary, describe_characters, normalize_text
 
 _SIBLINGS = ("train", "dev", "test")
 
@@ -45,9 +46,11 @@ def build_vocabulary(settings: VocabularySettings) -> Vocabulary:
     """Count the manifests' characters, write the vocabulary, print what it lacks of each split.
 
     Raises:
-        InputError: a manifest is missing, empty or broken, or none holds a character; or another
-            split beside them is broken, which is said when the vocabulary is written.
+        InputError: a manifest is missing, empty or broken, or none holds a character; something
+            else stands where the vocabulary is to be; or another split beside the manifests is
+            broken, which is said when the vocabulary is written.
     """
+    check_place(settings.vocab_path, kind=KIND)
     counted = [count_characters(path) for path in settings.manifest_paths]
     total: Counter[str] = Counter()
     for count in counted:

@@ -112,7 +112,7 @@ class RecognitionTask:
         batching: how batches are made.
         seed: of weights and order.
         compile_convolutions: see `runtime`.
-        parts: of `batch_size` utterances that each process computes before a step.
+        parts: batches as `batching` describes them that each process computes before a step.
         loss: which variant of CTC; None for plain CTC.
     """
 
@@ -134,8 +134,11 @@ class RecognitionTask:
         self.batching = batching
         self.seed = seed
         self.parts = parts
+        self.shares = parts * distributed.world_size()
         self.loss = loss or LossSettings()
-        self.step_size = batching.batch_size * parts * distributed.world_size()
+        self._num_batches = sampling.num_batches(
+            self.training.manifest.durations, batching, self.shares
+        )
         self._told: set[str] = set()
         self._loader = Loader({"train": self.training, **self._scored}, batching.num_workers)
         paddle.seed(seed)
@@ -143,15 +146,15 @@ class RecognitionTask:
 
     def num_batches(self) -> int:
         """Batches in every epoch."""
-        return sampling.num_batches(
-            len(self.training.manifest), self.step_size, self.batching.shuffle_method
-        )
+        return self._num_batches
 
     def plan(self) -> dict[str, Any]:
         """What the batches of an epoch follow from."""
+        seconds = self.batching.batch_seconds
         return {
             "utterances": len(self.training.manifest),
-            "batch_size": self.batching.batch_size,
+            "batch_size": self.batching.batch_size if seconds is None else None,
+            "batch_seconds": seconds,
             "accumulate": self.parts,
             "devices": distributed.world_size(),
             "shuffle_method": self.batching.shuffle_method,
@@ -161,32 +164,36 @@ class RecognitionTask:
 
     def train_batches(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """The batches of `epoch` from number `start` on: of each the own share, in parts."""
-        plan = [
-            part
-            for batch in self._plan(epoch)[start:]
-            for part in sampling.share(
-                batch, distributed.rank(), distributed.world_size(), self.parts
-            )
-        ]
+        batches = self._plan(epoch)[start:]
+        plan = [part for batch in batches for part in self._share(batch, distributed.rank())]
         loaded = self._loader.batches("train", plan, epoch)
         while parts := list(itertools.islice(loaded, self.parts)):
             yield parts
 
     def heaviest_batch(self) -> list[Batch]:
-        """The parts with the longest utterances, as without augmentation."""
-        longest = np.argsort(-self.training.manifest.durations, kind="stable")[: self.step_size]
-        parts = sampling.share(longest.astype(np.int64), 0, distributed.world_size(), self.parts)
-        return list(self._loader.batches("train", parts))
+        """The parts with the most frames, as without augmentation."""
+        durations = self.training.manifest.durations
+        heaviest = sampling.heaviest_batch(durations, self.batching, self.shares)
+        return list(self._loader.batches("train", self._share(heaviest, 0)))
+
+    def padding_share(self, epoch: int) -> float:
+        """What part of the frames of an epoch, of all processes, is padding: 0 to 1."""
+        parts = [
+            part
+            for batch in self._plan(epoch)
+            for rank in range(distributed.world_size())
+            for part in self._share(batch, rank)
+        ]
+        return sampling.padding_share(self.training.manifest.durations, parts)
 
     def _plan(self, epoch: int) -> sampling.Batches:
+        durations = self.training.manifest.durations
         return sampling.epoch_batches(
-            self.training.manifest.durations,
-            method=self.batching.shuffle_method,
-            batch_size=self.step_size,
-            seed=self.seed,
-            epoch=epoch,
-            sorted_first=self.batching.sortagrad,
+            durations, self.batching, seed=self.seed, epoch=epoch, shares=self.shares
         )
+
+    def _share(self, batch: NDArray[np.int64], rank: int) -> sampling.Batches:
+        return sampling.share(batch, rank, distributed.world_size(), self.parts)
 
     def losses(self, batch: Batch) -> Tensor:
         """Loss of each item [batch]; see `Task.losses` for a batch without any."""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -189,3 +190,32 @@ def test_a_signal_saves_and_the_run_goes_on(
     epoch = info["progress"]["epoch"]
     ran = running.work.train("--nproc_per_node=2", "--resume_model=latest", f"--num_epoch={epoch}")
     assert f"resumed: models/param/{saved.stem}" in "\n".join(ran.out)
+
+
+@pytest.mark.slow
+def test_two_launchers_meet_as_two_machines_would(trained: Workspace, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ("--num_epoch=1", "--max_steps=4", "--log_interval=1", "--lr_scaling=none")
+    launchers = []
+    for number in (0, 1):
+        work = prepared(trained, tmp_path / str(number))
+        command = [
+            *(sys.executable, "-m", "paddle.distributed.launch", "--nnodes=2"),
+            *(f"--master=127.0.0.1:{port}", f"--rank={number}", "--nproc_per_node=1"),
+            *("--log_dir=ranks", str(HOME / "train.py"), "--config=conf/small.json5"),
+            *("--batch_size=4", *PLAIN, *options),
+        ]
+        launchers.append(
+            subprocess.Popen(
+                command, cwd=work.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+        )
+    said = [launcher.communicate(timeout=120)[0].decode() for launcher in launchers]
+    assert [launcher.returncode for launcher in launchers] == [0, 0], said
+    assert "process 0 prints for all" in said[1] and "train loss" not in said[1]
+    assert not (tmp_path / "1" / "models").exists(), "one of them writes"
+    alone = prepared(trained, tmp_path / "alone")
+    alone.train("--batch_size=8", *PLAIN, *options)
+    assert np.allclose(losses(tmp_path / "0"), losses(tmp_path / "alone"), rtol=1e-3, atol=0)

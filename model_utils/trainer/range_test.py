@@ -1,0 +1,139 @@
+"""The learning-rate range test: a few steps at rising rates show which of them train.
+
+Smith 2017, Cyclical Learning Rates for Training Neural Networks, section 3.3; here the rate rises
+geometrically, so that each power of ten gets as many steps.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import paddle
+
+from data_utils.errors import InputError
+from model_utils.settings import OptimisationSettings
+from model_utils.trainer import gradients, optimisation
+from model_utils.trainer.gradients import Outcome
+from model_utils.trainer.precision import Precision
+from model_utils.trainer.task import Task
+
+MEMORY = 0.9
+"""Weight of the past in the smoothed loss."""
+DIVERGED = 4.0
+"""The test ends where the smoothed loss is so many times its minimum."""
+SHARE = 0.1
+"""Of the rate with the lowest loss, where progress has ended already: a power of ten below
+(Howard and Gugger 2020, Deep Learning for Coders, chapter 5)."""
+
+
+@dataclass
+class RangeTest:
+    """Rates and what became of the loss, step by step."""
+
+    rates: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    """Mean loss of an item of the batch, before the step."""
+    smoothed: list[float] = field(default_factory=list)
+    """The same as a running average of memory `MEMORY`, without its bias towards 0."""
+
+    def add(self, rate: float, loss: float) -> None:
+        """Take in a step."""
+        self.rates.append(rate)
+        self.losses.append(loss)
+        weights = MEMORY ** np.arange(len(self.losses))[::-1]
+        self.smoothed.append(float(np.average(self.losses, weights=weights)))
+
+    @property
+    def lowest(self) -> int:
+        """The step with the lowest smoothed loss."""
+        return int(np.argmin(self.smoothed))
+
+    @property
+    def suggestion(self) -> float:
+        """The rate to train with, two digits of it.
+
+        Raises:
+            InputError: the loss never fell.
+        """
+        if not self.smoothed or self.lowest == 0:
+            raise InputError(
+                f"the loss never fell, from a rate of {self.rates[0] if self.rates else 0:g} on; "
+                f"try a smaller --lr_start, a smaller --grad_clip, or look at the data with "
+                f"tools/check_data.py"
+            )
+        return float(f"{SHARE * self.rates[self.lowest]:.1e}")
+
+    def is_over(self) -> bool:
+        """Whether the loss has left its minimum for good."""
+        return bool(self.smoothed) and self.smoothed[-1] > DIVERGED * min(self.smoothed)
+
+
+def range_test(
+    task: Task[Any],
+    settings: OptimisationSettings,
+    precision: Precision,
+    *,
+    lr_start: float,
+    lr_end: float,
+    num_steps: int,
+    seed: int = 0,
+    step_done: Callable[[], object] = lambda: None,
+) -> RangeTest:
+    """Train `num_steps` steps at rates that rise geometrically, or until the loss is lost.
+
+    The network is no good afterwards.
+
+    Args:
+        task: what is trained; its epochs follow one another as often as it takes.
+        settings: how gradients become weights.
+        precision: of the forward pass.
+        lr_start: rate of the first step.
+        lr_end: rate of the last one.
+        num_steps: how many, at least 2.
+        seed: of dropout.
+        step_done: called after each step.
+    """
+    found = RangeTest()
+    optimizer = optimisation.build_optimizer(settings, task.network)
+    task.network.train()
+    batches = _endless(task)
+    for step in range(num_steps):
+        rate = lr_start * (lr_end / lr_start) ** (step / (num_steps - 1))
+        paddle.seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
+        outcome = _gradient(task, next(batches), precision)
+        precision.judge(outcome.is_finite)
+        if outcome.is_good:
+            kept = optimisation.kept_share(settings, outcome.norm)
+            gradients.scale(task.network.parameters(), kept / (outcome.items * outcome.scale))
+            optimizer.set_lr(rate)
+            optimizer.step()
+            found.add(rate, outcome.loss)
+        optimizer.clear_grad()
+        step_done()
+        if found.is_over() or not (outcome.is_finite or precision.is_searching):
+            break
+    return found
+
+
+def _endless(task: Task[Any]) -> Iterator[list[Any]]:
+    """The task's batches, epoch after epoch."""
+    epoch = 1
+    while True:
+        yield from task.train_batches(epoch)
+        epoch += 1
+
+
+def _gradient(task: Task[Any], parts: list[Any], precision: Precision) -> Outcome:
+    """The gradient of a batch, as training computes it."""
+    total, items = 0.0, 0
+    for part in parts:
+        with precision.computing():
+            losses = task.losses(part)
+        if losses.shape[0] > 0:
+            loss = losses.sum()
+            (loss * precision.scale).backward()
+            total, items = total + float(loss), items + task.size(part)
+    return gradients.combine(
+        task.network.parameters(), total, items, precision.scale, is_asked_to_stop=False
+    )
