@@ -69,4 +69,4 @@ def test_default_schedule(language: str) -> None:
         assert learning_rate(ScheduleSettings(), Place(epoch, 0, 100, 60)) == pytest.approx(
             float(shown), rel=0.03
         )
-        assert shown in page("train", language)
+        assert shown in page("training", language)

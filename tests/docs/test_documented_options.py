@@ -5,19 +5,19 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import json5
 import pytest
 from pages import HOME, PAGES, commands, name, spans
 
 from data_utils.settings import GenerationSettings
 from model_utils.settings import TRAINING
+from reports.options import TRANSLATION, languages, with_tables
 
 SCRIPTS = [f"{s}.py" for s in ("train", "eval", "infer")]
 SCRIPTS += [f"tools/{path.name}" for path in sorted(HOME.glob("tools/*.py"))]
-GENERATION = [GenerationSettings]
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w*(?:-\w+)*")
 OF_OTHERS = ("visualdl", "pip", "python -m", "make", "git", "sudo", "apt", "py -", "Set-")
 
@@ -58,13 +58,25 @@ def test_options_in_the_text_exist(page: Path, known: dict[str, set[str]]) -> No
             assert set(FLAG.findall(span)) <= every, span
 
 
+@pytest.mark.parametrize("page", ["training.md", "training.zh.md"])
+def test_tables_of_training_are_those_of_the_settings(page: str) -> None:
+    """After a change of an option, run tools/document_options.py."""
+    language = next(item for item in languages(HOME / "docs") if item.page == page)
+    text = (HOME / "docs" / page).read_text("utf-8")
+    assert with_tables(text, TRAINING, language) == text
+
+
+def test_nothing_is_translated_that_is_no_option() -> None:
+    """That every option is, the tables show."""
+    translation = json5.loads((HOME / "docs" / TRANSLATION).read_text("utf-8"))
+    assert list(translation["groups"]) == [group.__name__ for group in TRAINING]
+    options = {field.name for group in TRAINING for field in dataclasses.fields(group)}
+    assert translation["options"].keys() == options
+
+
 @pytest.mark.parametrize("language", ["md", "zh.md"])
-@pytest.mark.parametrize(("page", "groups"), [("train", TRAINING), ("prepare", GENERATION)])
-def test_table_of_options_is_complete(page: str, groups: Sequence[type], language: str) -> None:
-    text = (HOME / "docs" / f"{page}.{language}").read_text("utf-8")
+def test_table_of_generation_is_complete(language: str) -> None:
+    text = (HOME / "docs" / f"prepare.{language}").read_text("utf-8")
     rows = re.findall(r"^\| `--(\w+)` \| (.*?) \|.*\n(?!\|--)", text, re.M)  # no table's head
-    fields = [field for group in groups for field in dataclasses.fields(group)]
-    defaults = [
-        ",".join(map(str, f.default)) if isinstance(f.default, tuple) else f.default for f in fields
-    ]
-    assert rows == [(f.name, str(d)) for f, d in zip(fields, defaults, strict=True)]
+    fields = dataclasses.fields(GenerationSettings)
+    assert rows == [(field.name, str(field.default)) for field in fields]

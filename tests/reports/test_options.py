@@ -1,0 +1,74 @@
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from data_utils.errors import InputError
+from data_utils.settings import option
+from reports.options import BEGIN, END, Language, with_tables
+
+
+@dataclass(frozen=True)
+class FruitSettings:
+    """Three options of different kinds."""
+
+    kind: Literal["apple", "pear"] = option("pear", "apple|pear, or <none>", when="`apple` in May")
+    weight: float = option(2.5, "of one", unit="kg", aliases=("w",))
+    places: tuple[int, ...] = option((3, 4), "where")
+
+
+COLUMNS = ("option", "default", "meaning", "when")
+PAGE = f"above\n\n{BEGIN}\nold\n{END}\n\nbelow\n"
+CHINESE: dict[str, Any] = {
+    "groups": {"FruitSettings": "水果"},
+    "options": {
+        "kind": {"help": "种类", "when": "五月用 `apple`"},
+        "weight": {"help": "重量"},
+        "places": {"help": "位置"},
+    },
+}
+
+
+def test_a_table_for_each_class_between_the_comments() -> None:
+    expected = f"""above
+
+{BEGIN}
+
+### Fruit
+
+| option | default | meaning | when |
+| --- | --- | --- | --- |
+| `--kind` | apple, **pear** | apple\\|pear, or \\<none> | `apple` in May |
+| `--weight`, `--w` | 2.5 kg | of one |  |
+| `--places` | 3,4 | where |  |
+
+{END}
+
+below
+"""
+    english = Language("fruit.md", COLUMNS)
+    assert with_tables(PAGE, [FruitSettings], english) == expected
+    assert with_tables(expected, [FruitSettings], english) == expected
+
+
+def test_translated_texts_take_the_place_of_the_english_ones() -> None:
+    page = with_tables(PAGE, [FruitSettings], Language("fruit.zh.md", COLUMNS, CHINESE))
+    assert "### 水果" in page
+    assert "| `--kind` | apple, **pear** | 种类 | 五月用 `apple` |" in page
+    assert "| `--weight`, `--w` | 2.5 kg | 重量 |  |" in page
+
+
+@pytest.mark.parametrize("text", [{}, {"help": "种类"}, {"when": "五月"}])
+def test_a_missing_translation_is_named(text: dict[str, str]) -> None:
+    lacking = {**CHINESE, "options": {**CHINESE["options"], "kind": text}}
+    with pytest.raises(InputError, match=r"options\.zh\.json5: kind"):
+        with_tables(PAGE, [FruitSettings], Language("fruit.zh.md", COLUMNS, lacking))
+    del lacking["options"]["kind"]
+    with pytest.raises(InputError, match=r"options\.zh\.json5: options: no text for kind"):
+        with_tables(PAGE, [FruitSettings], Language("fruit.zh.md", COLUMNS, lacking))
+
+
+@pytest.mark.parametrize("page", ["nothing", BEGIN, END, f"{END}\n{BEGIN}"])
+def test_a_page_without_the_comments_is_refused(page: str) -> None:
+    with pytest.raises(InputError, match=r"fruit\.md"):
+        with_tables(page, [FruitSettings], Language("fruit.md", COLUMNS))
