@@ -97,6 +97,9 @@ def train_recogniser(options: Options) -> Path | None:
             _advise_on_folder(Path(run.output_model_dir))
         if pretrained is not None:
             pretrained.start(task.network)
+        # The first epoch may be sorted, of which the others are nothing like.
+        padding = task.padding_share(max(2, trainer.progress.epoch))
+        print(f"padding: {100 * padding:.1f} % of all frames")
         print(dry_run(task, options[BatchSettings].batch_size, device))
         if run.dry_run:
             return None
@@ -128,6 +131,11 @@ def build_task(
         InputError: something that the options name is missing or does not fit.
     """
     run, batching, files = options[RunSettings], options[BatchSettings], options[CorpusSettings]
+    if batching.batch_seconds is not None and batching.shuffle_method == "instance_shuffle":
+        raise InputError(
+            f"--batch_seconds={batching.batch_seconds:g}: batches by duration hold utterances of "
+            f"similar duration, instance_shuffle mixes them; give --shuffle_method=batch_shuffle"
+        )
     augmentation = AugmentationPipeline.load(batching.augment_conf_path)
     print(options.table(), flush=True)
     cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
@@ -211,7 +219,7 @@ def _advise(score_sets: list[str], count: int, options: Options) -> None:
             file=sys.stderr,
         )
     batch_size = options[BatchSettings].batch_size
-    if count < batch_size:
+    if options[BatchSettings].batch_seconds is None and count < batch_size:
         print(
             f"warning: {count} utterances are fewer than batch_size {batch_size}: "
             f"every epoch is one short batch",

@@ -20,6 +20,7 @@ from data_utils.loader import AHEAD_PER_WORKER, MAX_DEATHS, Loader, default_work
 from data_utils.manifest import Manifest
 from data_utils.normalizer import Normalizer
 from data_utils.sampling import epoch_batches
+from data_utils.settings import BatchSettings
 from data_utils.text import Vocabulary
 from data_utils.workers import available_cores
 
@@ -93,9 +94,8 @@ def test_the_same_batches_for_any_number_of_workers(make_corpus: MakeCorpus) -> 
         with Loader({"train": data}, workers) as loader:
             found.append([])
             for epoch in (1, 2):
-                batches = epoch_batches(
-                    durations, method="batch_shuffle", batch_size=4, seed=0, epoch=epoch
-                )
+                by_four = BatchSettings(4, shuffle_method="batch_shuffle")
+                batches = epoch_batches(durations, by_four, seed=0, epoch=epoch)
                 found[-1] += [content(b) for b in loader.batches("train", batches, epoch)]
     assert len(found[0]) == 8
     assert found[0] == found[1] == found[2]

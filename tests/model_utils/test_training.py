@@ -110,6 +110,31 @@ def test_a_plateau_needs_a_score(train: Say) -> None:
     assert "lr_schedule: plateau" in out
 
 
+def test_the_share_of_padding_is_told(train: Say, corpus: Corpus) -> None:
+    out, _ = train("--max_steps=1")
+    # Tones of 0.15 s, sorted: 1 1 | 1 1 | 2 2.
+    assert those(out, "padding: ") == ["padding: 0.0 % of all frames"]
+    out, _ = train("--max_steps=1", "--batch_size=6")
+    assert those(out, "padding: ") == ["padding: 33.3 % of all frames"], "8 tones of 12 are heard"
+
+
+def test_batches_by_duration(train: Say, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="instance_shuffle mixes them; give --shuffle_method="):
+        train("--batch_seconds=1", "--shuffle_method=instance_shuffle")
+    # Six utterances of 0.15 and 0.3 s all fit into 2 s, whatever batch_size says.
+    out, err = train("--batch_seconds=2", "--batch_size=100")
+    assert those(out, "batch: [0/1]") and not those(err, "short batch")
+    plan = json.loads((tmp_path / "param" / "1.json").read_text("utf-8"))["plan"]
+    assert (plan["batch_seconds"], plan["batch_size"]) == (2.0, None)
+
+
+def test_batches_by_duration_begin_an_epoch_of_others_again(train: Say, model: Path) -> None:
+    out, err = train(f"--resume_model={model / '1_batch_2'}", "--batch_seconds=1.2")
+    [line] = those(err, "begins again")
+    assert "batch_size was 2, is None, batch_seconds was None, is 1.2" in line
+    assert those(out, "going on with epoch 1, batch 0")
+
+
 # Resumed
 
 

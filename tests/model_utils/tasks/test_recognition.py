@@ -52,6 +52,7 @@ def make_task(
     seed: int = 1,
     score: bool = True,
     loss: LossSettings | None = None,
+    parts: int = 1,
     **batching: Any,
 ) -> RecognitionTask:
     path = corpus.folder / "augmentation.json"
@@ -72,7 +73,7 @@ def make_task(
     )
     augmentation = AugmentationPipeline.load(batches.augment_conf_path)
     opened = open_corpus(recogniser, files, augmentation, seed, score)
-    return RecognitionTask(recogniser, opened, batches, seed, False, loss=loss)
+    return RecognitionTask(recogniser, opened, batches, seed, False, parts, loss)
 
 
 def train(
@@ -218,6 +219,27 @@ def test_the_loss_is_the_variant_asked_for(make_corpus: MakeCorpus, loss: LossSe
             [batch] = next(task.train_batches(1))
             means[settings] = float(task.losses(batch).mean())
     assert means[loss] < means[LossSettings()], "an untrained network is near the uniform"
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_batches_by_duration_are_shared_out_and_keep_their_seconds(
+    make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    corpus = make_corpus(TEXTS)
+    monkeypatch.setenv("PADDLE_TRAINERS_NUM", "2")
+    for epoch in (1, 2, 3):
+        steps: list[list[list[list[int]]]] = []
+        for rank in (0, 1):
+            monkeypatch.setenv("PADDLE_TRAINER_ID", str(rank))
+            with make_task(corpus, score=False, parts=parts, batch_seconds=0.6) as task:
+                batches = list(task.train_batches(epoch))
+                assert len(batches) == task.num_batches() > 1
+                steps.append([[part.utterances for part in step] for step in batches])
+                lengths = task.training.manifest.durations
+        flat = [part for rank_steps in steps for step in rank_steps for part in step]
+        assert {len(step) for rank_steps in steps for step in rank_steps} == {parts}
+        assert sorted(i for part in flat for i in part) == list(range(len(TEXTS)))
+        assert all(len(part) * max(lengths[part]) < 0.6001 for part in flat if part)
 
 
 # Same seed, same run
