@@ -58,9 +58,8 @@ class RangeTest:
         """
         if not self.smoothed or self.lowest == 0:
             raise InputError(
-                f"the loss never fell, from a rate of {self.rates[0] if self.rates else 0:g} on; "
-                f"try a smaller --lr_start, a smaller --grad_clip, or look at the data with "
-                f"tools/check_data.py"
+                f"the loss never fell in {len(self.losses)} steps; try a smaller --lr_start, a "
+                f"smaller --grad_clip, or look at the data with tools/check_data.py"
             )
         return float(f"{SHARE * self.rates[self.lowest]:.1e}")
 
