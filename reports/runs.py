@@ -1,0 +1,45 @@
+"""The training loss of several runs in one picture, to see what a setting changes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_utils.atomic import write_atomically
+from data_utils.errors import InputError
+from model_utils.trainer.runlog import LOSS
+from reports.curves import Curve, read_curves
+
+
+def read_losses(log_dirs: Sequence[Path]) -> dict[str, Curve]:
+    """The training loss over steps below each log folder, by the folder's name.
+
+    Raises:
+        InputError: a folder has no run, or its runs no loss; or two folders have one name.
+    """
+    losses: dict[str, Curve] = {}
+    for folder in log_dirs:
+        name = folder.resolve().name
+        curve = read_curves(folder).get(LOSS)
+        if curve is None:
+            raise InputError(f"{folder}: no training loss in it yet")
+        if name in losses:
+            raise InputError(f"{folder}: a second folder named {name}; rename one of them")
+        losses[name] = curve
+    return losses
+
+
+def draw_losses(losses: dict[str, Curve], path: Path) -> None:
+    """Draw the losses over steps on a logarithmic scale, as a PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(7, 3.6), layout="constrained")
+    for name, curve in losses.items():
+        axis.plot(*zip(*curve, strict=True), label=name)
+    axis.set(xlabel="step", ylabel=LOSS, yscale="log")
+    axis.grid(alpha=0.3, which="both")
+    axis.legend()
+    with write_atomically(path) as (temporary,):
+        figure.savefig(temporary, format="png", dpi=100)
+    pyplot.close(figure)
