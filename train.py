@@ -16,7 +16,11 @@ def main() -> int:
 
     from model_utils.training import train_recogniser
 
-    train_recogniser(options)
+    folder = train_recogniser(options)
+    if folder is not None:
+        from reports.curves import draw_run
+
+        draw_run(folder)
     return 0
 
 

@@ -1,26 +1,46 @@
 """The curves of training runs as one picture."""
 
 import json
+import re
+import sys
 from collections import defaultdict
 from pathlib import Path
 
-from data_utils.atomic import write_atomically
+from data_utils.atomic import check_place, write_atomically
 from data_utils.errors import InputError
 from model_utils.trainer.runlog import LOSS, METRICS, RATE
 
 Curve = list[tuple[float, float]]
 """(step or epoch, value), in order of time."""
 
+_ERROR_RATES = ("cer", "wer")
+"""Last word of the tags that are drawn as error rates, such as `Dev cer`."""
+_PNG = re.compile(rb"\x89PNG")
+
+
+def draw_run(folder: Path) -> None:
+    """Draw the curves of one run as `curves.png` in its folder.
+
+    A training that is done must not fail by its picture: what goes wrong is a warning.
+    """
+    try:
+        draw_curves(read_curves(folder), folder / "curves.png")
+    except Exception as error:
+        print(f"warning: no picture of the curves ({error})", file=sys.stderr)
+
 
 def read_curves(log_dir: Path) -> dict[str, Curve]:
     """The curves of all runs below `log_dir`, one after the other: a resumed run goes on.
+
+    Of a folder that is a run's own, those of this run alone.
 
     A run may be under way: a last line without its end is not there yet.
 
     Raises:
         InputError: there is no run there, or a line is none of a run's.
     """
-    files = sorted(log_dir.glob(f"*/{METRICS}"))
+    own = log_dir / METRICS
+    files = [own] if own.is_file() else sorted(log_dir.glob(f"*/{METRICS}"))
     if not files:
         raise InputError(f"{log_dir}: no run in it; train.py makes one, --log_dir names its folder")
     curves: dict[str, dict[float, float]] = defaultdict(dict)
@@ -41,13 +61,20 @@ def read_curves(log_dir: Path) -> dict[str, Curve]:
 
 
 def draw_curves(curves: dict[str, Curve], path: Path) -> None:
-    """Draw loss and learning rate over steps, and error rates over epochs, as a PNG."""
+    """Draw loss and learning rate over steps, and error rates over epochs, as a PNG.
+
+    Raises:
+        InputError: `path` is not the name of a PNG, or something else stands there.
+    """
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: the picture is a PNG; choose a name that ends in .png")
+    check_place(path, kind=_PNG)
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    rates = {tag: curve for tag, curve in curves.items() if tag not in (LOSS, RATE)}
+    rates = {tag: curve for tag, curve in curves.items() if tag.split()[-1] in _ERROR_RATES}
     figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
     for axis, tag, scale in ((axes[0], LOSS, "log"), (axes[2], RATE, "linear")):
         if tag in curves:

@@ -11,7 +11,7 @@ from model_utils.options import parse, run_command
 class CurveSettings:
     """Which runs, and where the picture goes."""
 
-    log_dir: str = option("./log", "folder of the runs")
+    log_dir: str = option("./log", "folder of the runs, or of one run")
     output_path: str = option("./log/curves.png", "the picture")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_utils.errors import InputError
-from reports.curves import draw_curves, read_curves
+from reports.curves import draw_curves, draw_run, read_curves
 
 
 def log(folder: Path, *rows: tuple[str, int, float]) -> Path:
@@ -61,6 +61,19 @@ def test_no_run_is_said(tmp_path: Path) -> None:
         read_curves(tmp_path)
 
 
+def test_only_pictures_are_replaced(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"curves\.txt: .* ends in \.png"):
+        draw_curves({}, tmp_path / "curves.txt")
+    path = tmp_path / "curves.png"
+    path.write_text("my notes")
+    with pytest.raises(InputError, match="another kind stands there"):
+        draw_curves({}, path)
+    assert path.read_text() == "my notes"
+    path.unlink()
+    draw_curves({}, path)
+    draw_curves({}, path)
+
+
 @pytest.mark.parametrize(
     "tags", [("Train loss", "Learning rate", "Test cer", "Dev cer"), ("Train loss",), ("Test cer",)]
 )
@@ -87,3 +100,37 @@ def test_the_numbers_of_one_epoch_are_a_picture_too(tmp_path: Path) -> None:
     log(tmp_path / "1", ("Train loss", 1, 5.0), ("Learning rate", 1, 1e-4), ("Test cer", 1, 1.0))
     draw_curves(read_curves(tmp_path), tmp_path / "curves.png")
     assert matplotlib.image.imread(tmp_path / "curves.png").std() > 0
+
+
+def test_of_a_runs_own_folder_that_run_alone(tmp_path: Path) -> None:
+    log(tmp_path / "1", ("Train loss", 1, 9.0))
+    run = log(tmp_path / "2", ("Train loss", 2, 5.0))
+    assert read_curves(run) == {"Train loss": [(2, 5.0)]}
+
+
+def test_only_error_rates_are_drawn_as_such(tmp_path: Path) -> None:
+    scores = [("Dev cer", epoch, 1 / epoch) for epoch in (1, 2, 3)]
+    others = [
+        (tag, step, 1000.0 * step)
+        for tag in ("Gradient norm", "Hours per hour", "Waiting share", "Memory MB", "Something")
+        for step in (1, 100, 300)
+    ]
+    log(tmp_path / "plain", *scores)
+    log(tmp_path / "more", *scores, *others)
+    pictures = []
+    for name in ("plain", "more"):
+        draw_curves(read_curves(tmp_path / name), tmp_path / f"{name}.png")
+        pictures.append((tmp_path / f"{name}.png").read_bytes())
+    assert pictures[0] == pictures[1]
+
+
+def test_a_run_is_drawn_into_its_folder_and_a_failure_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = log(tmp_path / "1", ("Train loss", 1, 9.0), ("Train loss", 2, 5.0))
+    draw_run(run)
+    assert matplotlib.image.imread(run / "curves.png").std() > 0
+    assert capsys.readouterr().err == ""
+    (run / "metrics.jsonl").write_text("{\n")
+    draw_run(run)
+    assert "warning: no picture of the curves" in capsys.readouterr().err
