@@ -8,7 +8,6 @@ from pathlib import Path
 
 from data_utils.errors import InputError
 
-
 _BEGINNING = 1 << 14
 """Bytes that tell of what kind a file is: two lines, the first of which may be a path."""
 

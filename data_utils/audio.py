@@ -226,6 +226,8 @@ def _open(source: Source, name: str) -> soundfile.SoundFile:
                 size = os.fstat(stream.fileno()).st_size
         except (FileNotFoundError, NotADirectoryError):
             raise AudioError(f"{name}: file not found") from None
+        except IsADirectoryError:
+            raise AudioError(f"{name}: is a folder, not a recording") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise AudioError(f"{name}: cannot be read ({reason})") from None

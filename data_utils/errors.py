@@ -5,6 +5,9 @@ from collections.abc import Iterable
 FEW = 10
 """Names that are listed rather than guessed among."""
 
+NEAR = 0.7
+"""How alike two names are, 0 to 1 by difflib, where one is taken for a slip of the other."""
+
 
 class InputError(Exception):
     """A mistake in the user's files or options.
@@ -15,11 +18,17 @@ class InputError(Exception):
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """End of a message about an unknown name: the nearest one, or all where they are few."""
+    """End of a message about an unknown name: the nearest one, or all where they are few.
+
+    Args:
+        name: as the user wrote it.
+        known: what it may be; the dashes of options do not count as alike.
+    """
     import difflib  # not for the runs without a mistake
 
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    names = {item.lstrip("-"): item for item in sorted(known)}
+    close = difflib.get_close_matches(name.lstrip("-"), names, n=1, cutoff=NEAR)
     if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(names)}" if len(names) <= FEW else ""
+        nearest = names[close[0]]
+        return f"; did you mean {nearest if nearest.startswith('-') else repr(nearest)}?"
+    return f"; known: {', '.join(names.values())}" if len(names) <= FEW else ""

@@ -1,5 +1,6 @@
 """Score a model on manifests: the logic of eval.py."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from inference.settings import EvaluationSettings
 from model_utils.tasks.recognition import Recognition, recognise, scoring_order
 from scoring.error_rate import ErrorCounts
 
+KIND = re.compile(rb"[^\n]*\nref: ")
+"""How a file of results begins."""
+
 
 def evaluate(predictor: Predictor, settings: EvaluationSettings) -> ErrorCounts:
     """Recognise every utterance of the manifests, write what was heard, count the errors.
@@ -26,7 +30,7 @@ def evaluate(predictor: Predictor, settings: EvaluationSettings) -> ErrorCounts:
         InputError: a manifest cannot be used or has no text, none of its recordings with a text
             can be read, or the result cannot be written.
     """
-    check_place(settings.result_path)
+    check_place(settings.result_path, kind=KIND)
     dataset = predictor.recogniser.dataset(Manifest.open(settings.test_manifest))
     names = ",".join(settings.test_manifest)
     if not any(dataset.text(utterance) for utterance in dataset.manifest):

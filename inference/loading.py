@@ -37,7 +37,7 @@ def _check(recogniser: Recogniser, model: ModelSettings) -> None:
                 f"leave --vocab_path out"
             )
     if model.mean_std_path is not None:
-        given = Normalizer.load(model.mean_std_path, recogniser.features)
+        given = Normalizer.load(model.mean_std_path)
         difference = recogniser.normalizer.difference(given)
         if difference:
             raise InputError(

@@ -321,11 +321,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: "):
-            unknown = message.removeprefix("unrecognized arguments: ").split()[0]
-            flags = {flag.lstrip("-") for flag in self._option_string_actions}
-            name = unknown.lstrip("-").split("=")[0]
+            unknown = message.removeprefix("unrecognized arguments: ").split()[0].split("=")[0]
             raise InputError(
-                f"unknown option {unknown.split('=')[0]}{suggestion(name, flags)}; "
+                f"unknown option {unknown}{suggestion(unknown, self._option_string_actions)}; "
                 f"{self.prog} --help lists them all"
             )
         raise InputError(f"{message}; {self.prog} --help lists the options")

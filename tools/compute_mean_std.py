@@ -24,11 +24,11 @@ def main() -> None:
 
     from data_utils.atomic import check_place
     from data_utils.manifest import Manifest
-    from data_utils.normalizer import Normalizer
+    from data_utils.normalizer import KIND, Normalizer
     from data_utils.preparation.statistics import draw, measure
 
     settings, features = options[MeanStdSettings], options[FeatureSettings]
-    check_place(settings.output_path)
+    check_place(settings.output_path, kind=KIND)
     manifest = draw(Manifest.open(settings.manifest_path), settings.num_samples)
     with tqdm(total=len(manifest), unit=" utterances", disable=None) as bar:
         measured = measure(

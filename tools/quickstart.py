@@ -16,6 +16,7 @@ from data_utils.atomic import check_place
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest
 from data_utils.settings import option
+from data_utils.workers import available_cores
 from model_utils.options import parse, run_command
 from model_utils.trainer import checkpoint
 
@@ -46,13 +47,12 @@ def main() -> None:
     """Generate or take a corpus, prepare, train, evaluate, transcribe, resume, draw, sum up."""
     settings = parse("quickstart.py", [QuickstartSettings], description=__doc__)[QuickstartSettings]
     started = time.monotonic()
-    corpus = Path(settings.data).resolve() if settings.data else Path("corpus")
-    if settings.data and not (corpus / "annotation").is_dir():
-        raise InputError(f"{settings.data}: no annotation/ in it; give a folder laid out so")
+    corpus = _laid_out(settings.data) if settings.data else Path("corpus")
     folder = Path(settings.output_dir) / (corpus.name if settings.data else "generated")
     check_place(folder / "curves.png")
     folder.mkdir(parents=True, exist_ok=True)
     run = _Runner(folder)
+    print(f"in {folder}:")
 
     if not settings.data:
         run("tools/generate_corpus.py", f"--output_dir={corpus}", f"--seed={settings.seed}")
@@ -90,7 +90,7 @@ def main() -> None:
 
     seconds = time.monotonic() - started
     print(f"\ntest {score}")
-    print(f"took {seconds:.0f} s, {_cpu_seconds():.0f} CPU seconds on {os.cpu_count()} cores")
+    print(f"took {seconds:.0f} s, {_cpu_seconds():.0f} CPU seconds on {available_cores()} cores")
     info = checkpoint.read_info(folder / best) or {}
     for what, where in (
         (f"model, of epoch {info.get('epoch')}", best),
@@ -101,6 +101,20 @@ def main() -> None:
     ):
         print(f"{what}: {folder / where}")
     print(f"curves in the browser: source .venv/bin/activate; visualdl --logdir={folder / 'log'}")
+
+
+def _laid_out(data: str) -> Path:
+    """The user's folder, in which there is `annotation/`."""
+    folder = Path(data).resolve()
+    if (folder / "annotation").is_dir():
+        return folder
+    if not folder.is_dir():
+        raise InputError(f"{data}: no such folder; give the one that holds annotation/")
+    if folder.name == "annotation":
+        raise InputError(
+            f"{data}: this is the annotation itself; give the folder above, {folder.parent}"
+        )
+    raise InputError(f"{data}: no annotation/ in it; give a folder laid out so")
 
 
 class _Runner:

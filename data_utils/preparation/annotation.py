@@ -4,6 +4,7 @@ UTF-8 with or without a byte order mark, UTF-16 with one, and GBK (GB18030) are 
 """
 
 import codecs
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from data_utils.errors import InputError
 from data_utils.preparation.recordings import AUDIO_SUFFIXES
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+_CONTROLS = r"[\x00-\x08\x0e-\x19\x1b-\x1f]"  # that no text holds; 1a ended files of DOS
+_CONTROL, _CONTROL_BYTE = re.compile(_CONTROLS), re.compile(_CONTROLS.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,8 @@ def read_annotation(path: Path) -> Annotation:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     encoding, decoded = decode_lines(content)
-    damaged = sum(text is None or "\0" in text for text in decoded)
-    if b"\0" in content and 2 * damaged > len(decoded):
+    damaged = sum(text is None or _CONTROL.search(text) is not None for text in decoded)
+    if _CONTROL_BYTE.search(content) and 2 * damaged > len(decoded):
         return Annotation(path, "binary", [], [Problem(path.as_posix(), "", "not a text file")])
     lines: list[Line] = []
     problems: list[Problem] = []

@@ -185,7 +185,7 @@ def _divided(
     for line, utterance in rows:
         splits[_split_named(line.file)].append((line, utterance))
     notes.append(f"splits as given: {', '.join(splits)}")
-    if given == {"train"} and settings.test_share:
+    if given == {"train"} and settings.test_share and splits["train"]:
         notes.append(
             f"neither dev nor test file: test held out of train {_groups(splits['train'])}"
         )

@@ -28,18 +28,23 @@ class Recording:
 def locate(audio: str, folders: Sequence[Path]) -> str | None:
     """The path of a recording as it is opened from the current folder; None if there is none.
 
-    It is tried as given, then from each of `folders`; with the separators of Windows too.
+    It is tried as given, then from each of `folders`; with the separators of Windows too. Where no
+    file has that name a folder may, which reading then refuses.
 
     Returns:
         a relative path where the file lies below the current folder, an absolute one elsewhere;
         with forward slashes.
     """
-    for name in dict.fromkeys((audio, audio.replace("\\", "/"))):
-        for candidate in (name, *(os.path.join(folder, name) for folder in folders)):  # noqa: PTH118
-            # Not Path.resolve: a link to the disk that holds the corpus stays what it is.
-            path = Path(os.path.abspath(candidate))  # noqa: PTH100
-            if _is_file(path):
-                return as_opened(path)
+    candidates = [
+        # Not Path.resolve: a link to the disk that holds the corpus stays what it is.
+        os.path.abspath(candidate)  # noqa: PTH100
+        for name in dict.fromkeys((audio, audio.replace("\\", "/")))
+        for candidate in (name, *(os.path.join(folder, name) for folder in folders))  # noqa: PTH118
+    ]
+    # Those of pathlib fail over a transcript in place of the path, which may be too long for one.
+    for exists in (os.path.isfile, os.path.isdir):
+        for path in filter(exists, candidates):
+            return as_opened(Path(path))
     return None
 
 
@@ -47,13 +52,6 @@ def as_opened(path: Path) -> str:
     """An absolute path as manifests hold it: relative below the current folder."""
     here = Path.cwd()
     return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a transcript in place of the path may be too long for one
-        return False
 
 
 def recordings_below(folder: Path) -> list[str]:

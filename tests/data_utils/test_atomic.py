@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,19 @@ def test_a_place_is_checked_without_a_trace(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"cannot be written \(.*\); choose another place"):
             check_place(place)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_file_of_another_kind_is_not_replaced(tmp_path: Path) -> None:
+    kind = re.compile(rb"[^\n]*\nref: ")
+    path = tmp_path / "a"
+    for own in (b"", b"name\nref: text", ("长" * 2000).encode() + b"\nref: text\n" + bytes(50_000)):
+        path.write_bytes(own)
+        check_place(path, tmp_path / "new", kind=kind)
+    for foreign in (b"# README\n\nref: text", b"name\nref", b"\0"):
+        path.write_bytes(foreign)
+        with pytest.raises(InputError, match=r"a: cannot be written \(a file of another kind"):
+            check_place(path, kind=kind)
+        check_place(path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -144,11 +144,22 @@ def test_other_settings_are_refused_by_name(
     with pytest.raises(InputError) as caught:
         Normalizer.load(path, wanted)
     text = str(caught.value)
-    assert text.startswith(f"{path}: {message}; make it again with: ")
+    name, was, value = message.split()[2], message.split()[3], message.split()[-3]
+    given = f"give the --config it was made with or --{name}={was}"
+    assert text.startswith(f"{path}: {message}; {given}, or make it again with: ")
     assert "\n" not in text
-    name, value = message.split()[2], message.split()[-3]
     command = f"python tools/compute_mean_std.py --output_path={path} --{name}={value}"
     assert text.endswith(command)
+
+
+def test_the_options_that_fit_the_file_are_named_in_full(tmp_path: Path) -> None:
+    path = tmp_path / "mean_std.npz"
+    made = FeatureSettings(feature_type="fbank", num_mel_bins=16, noise_floor_db=-70.0)
+    normalizer(16, made).save(path)
+    with pytest.raises(InputError) as caught:
+        Normalizer.load(path, LINEAR)
+    flags = "--feature_type=fbank --num_mel_bins=16 --noise_floor_db=-70.0"
+    assert f"give the --config it was made with or {flags}, or make it again" in str(caught.value)
 
 
 def test_settings_that_change_nothing_do_not_matter(tmp_path: Path) -> None:
@@ -172,8 +183,23 @@ def test_a_missing_file_names_the_command_that_makes_it(tmp_path: Path) -> None:
         Normalizer.load(tmp_path / "mean_std.npz", fbank)
 
 
+def test_no_command_is_advised_that_would_replace_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("# About\n", encoding="utf-8")
+    with pytest.raises(
+        InputError, match=r"README\.md: .* make one with: .*path=\./dataset/mean_std"
+    ):
+        Normalizer.load(path, LINEAR)
+    normalizer().save(path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"make it with: .*--output_path=.*README\.md$"):
+        Normalizer.load(path, LINEAR)
+
+
 def refused(path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds no usable mean and std; make it with: python"):
+    with pytest.raises(
+        InputError, match=r"holds no usable mean and std; make (it|one) with: python"
+    ):
         Normalizer.load(path, LINEAR)
 
 

@@ -26,6 +26,7 @@ def blanks(features: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.nda
     return outputs, np.ones(len(frames), np.int64)
 
 
+EARLIER = "a.wav\nref: 一\n"
 Score = Callable[..., str]
 
 
@@ -47,18 +48,18 @@ def score(
     )
     result = tmp_path / "eval.txt"
 
-    def run(*utterances: Utterance) -> str:
+    def run(*utterances: Utterance, there: str = EARLIER) -> str:
         write_manifests({tmp_path / "manifest.test": utterances})
-        result.write_text("of an earlier run")
+        result.write_text(there, encoding="utf-8")
         settings = EvaluationSettings(
             (str(tmp_path / "manifest.test"),), num_workers=0, result_path=str(result)
         )
         try:
             assert evaluate(deaf, settings).rate == 1.0
         except InputError as error:
-            assert result.read_text() == "of an earlier run"
+            assert result.read_text(encoding="utf-8") == there
             return str(error)
-        assert result.read_text() != "of an earlier run"
+        assert result.read_text(encoding="utf-8") != there
         return ""
 
     return run
@@ -76,3 +77,9 @@ def test_recordings_without_text_do_not_make_up_for_unreadable_ones(
     noise, gone = Utterance(str(tmp_path / "0.wav"), 0.3, ""), Utterance("gone.wav", 1.0, "一")
     assert "none of its recordings that have a text can be read" in score(noise, gone)
     assert "none of its recordings that have a text can be read" in score(gone)
+
+
+def test_a_file_that_holds_no_results_is_not_replaced(score: Score, tmp_path: Path) -> None:
+    speech = Utterance(str(tmp_path / "0.wav"), 0.3, "一二")
+    assert "another kind stands there" in score(speech, there="# About\n")
+    assert score(speech, there="") == ""

@@ -226,12 +226,16 @@ def test_unknown_keys_name_the_file_and_the_nearest(config: WriteConfig) -> None
 
 
 def test_unknown_flags_name_the_nearest() -> None:
-    assert refused("--cuont=4").startswith("unknown option --cuont; did you mean 'count'?")
+    assert refused("--cuont=4").startswith("unknown option --cuont; did you mean --count?")
+    assert refused("--s=1").startswith("unknown option --s; command.py --help"), "none is near"
+    assert refused("--R=1").startswith("unknown option --R; command.py --help")
+    assert refused("--r=1").startswith("unknown option --r; did you mean -r?")
+    assert refused("--nope=1", command=TRAINING).startswith("unknown option --nope; command.py -")
     assert refused("--xyzxyzxyz").startswith("unknown option --xyzxyzxyz; command.py --help")
     assert refused("--coun=4").startswith("unknown option --coun;"), "nothing is abbreviated"
     assert refused("stray").startswith("unknown option stray")
     message = refused("--batch_sise=3", command=TRAINING)
-    assert "did you mean 'batch_size'?" in message
+    assert "did you mean --batch_size?" in message
     assert refused("--count").startswith("argument --count: expected one argument")
 
 

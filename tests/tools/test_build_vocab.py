@@ -81,6 +81,16 @@ def test_mistakes_are_named() -> None:
     assert not Path("dataset/zh_vocab.txt").exists()
 
 
+def test_a_file_that_is_no_vocabulary_is_not_replaced() -> None:
+    manifest("train", "你好")
+    Path("text.txt").write_text("今天天气很好。\n", "utf-8")
+    with pytest.raises(InputError, match=r"text.txt: .*another kind stands there"):
+        build_vocabulary(VocabularySettings(vocab_path="text.txt"))
+    assert Path("text.txt").read_text("utf-8") == "今天天气很好。\n"
+    Path("text.txt").write_text("\ufeff<blank>\n<unk>\n", "utf-8")
+    build_vocabulary(VocabularySettings(vocab_path="text.txt"))
+
+
 def test_a_broken_split_beside_is_named_and_the_vocabulary_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -108,6 +108,23 @@ def test_nothing_left_is_an_error_and_leaves_no_file(
     assert [item.name for item in tmp_path.iterdir()] == ["manifest.train"]
 
 
+def test_a_file_that_is_none_of_statistics_is_not_replaced(
+    corpus: list[np.ndarray], run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("README.md").write_text("# About")
+    with monkeypatch.context() as patch:
+        patch.setattr(statistics, "measure", None)  # refused before the work
+        with pytest.raises(InputError, match=r"README.md: .*another kind stands there"):
+            run("--output_path=README.md", "--num_workers=1")
+    assert Path("README.md").read_text() == "# About"
+    for _ in range(2):
+        run("--output_path=own.npz", "--num_workers=1")
+    np.savez("old.npz", std=np.ones((161, 1)), mean=np.zeros((161, 1)))
+    run("--output_path=old.npz", "--num_workers=1")
+    Path("own.npz").write_bytes(Path("own.npz").read_bytes()[:100])
+    run("--output_path=own.npz", "--num_workers=1")
+
+
 def test_a_part_of_a_file_counts_as_that_part(corpus: list[np.ndarray]) -> None:
     whole = np.concatenate(corpus)
     soundfile.write("long.wav", whole, 16000, subtype="FLOAT")

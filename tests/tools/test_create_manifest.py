@@ -215,6 +215,38 @@ def test_nothing_left_is_an_error_and_keeps_older_manifests() -> None:
     assert Path("dataset/manifest.train").read_bytes() == before
 
 
+def test_an_empty_file_is_an_error_and_nothing_else_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    annotate("train.txt", {})
+    with pytest.raises(InputError, match=r"no line in it can be used \(there is none\)$"):
+        create_manifests(ManifestSettings())
+    assert capsys.readouterr().out == ""
+    annotate("more.txt", {record("a.wav"): "你"})
+    prepared = create_manifests(ManifestSettings())
+    assert names("more") == {"a"}
+    assert not any("held out" in note for note in prepared.notes), "of nothing"
+
+
+def test_a_file_that_is_no_manifest_is_not_replaced() -> None:
+    annotate("train.txt", {record("a.wav"): "你"})
+    Path("dataset/manifest.train").write_text("my notes")
+    with pytest.raises(InputError, match=r"manifest.train: .*another kind stands there"):
+        create_manifests(ManifestSettings())
+    assert Path("dataset/manifest.train").read_text() == "my notes"
+    Path("dataset/manifest.train").write_text('\ufeff{"text": "你"}\n')
+    create_manifests(ManifestSettings())
+    assert names("train") == {"a"}
+
+
+def test_a_folder_in_the_place_of_a_recording_is_called_one() -> None:
+    annotate("train.txt", {record("a.wav"): "你", "audio": "好"})
+    prepared = create_manifests(ManifestSettings())
+    assert [str(problem) for problem in prepared.problems] == [
+        "dataset/annotation/train.txt:2: audio: is a folder, not a recording"
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "prefix"),
     [

@@ -86,6 +86,16 @@ def test_a_nul_character_costs_its_line_only(tmp_path: Path, written: str) -> No
     ]
 
 
+@pytest.mark.parametrize("size", [100, 300, 1000, 3000])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_few_random_bytes_are_no_text(tmp_path: Path, size: int, seed: int) -> None:
+    content = random.Random(seed).randbytes(size).replace(b"\0", b"\1")
+    (tmp_path / "train.txt").write_bytes(content)
+    annotation = read_annotation(tmp_path / "train.txt")
+    assert [problem.reason for problem in annotation.problems] == ["not a text file"]
+    assert not annotation.lines
+
+
 @pytest.mark.parametrize("kind", ["random", "wav", "utf-16 without mark"])
 def test_binary_files_of_any_kind_are_one_problem(tmp_path: Path, kind: str) -> None:
     content = {

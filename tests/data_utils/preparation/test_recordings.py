@@ -34,7 +34,11 @@ def test_paths_are_tried_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert locate("annotation\\a.wav", folders) == "dataset/annotation/a.wav"
     assert locate(str(tmp_path / "a.wav"), folders) == "a.wav"
     assert locate("none.wav", folders) is None
-    assert locate("dataset", folders) is None
+    assert locate("dataset", folders) == "dataset"
+    assert check_recording("dataset").reason == "is a folder, not a recording"
+    (tmp_path / "a.wav").unlink()
+    (tmp_path / "a.wav").mkdir()
+    assert locate("a.wav", folders) == "dataset/annotation/a.wav", "a file goes before a folder"
     assert locate("长" * 5000, folders) is None
     assert locate("a\0b", folders) is None
 

@@ -233,6 +233,22 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert refused(tmp_path / "9.json").startswith(f"{tmp_path / '9.json.pdparams'}: file not")
 
 
+def test_a_folder_is_called_one_and_a_checkpoint_in_it_is_offered(tmp_path: Path) -> None:
+    assert refused(tmp_path) == (
+        f"{tmp_path}: is a folder; there is no checkpoint in it, give the path of a .pdparams file"
+    )
+    for number, name in enumerate(("9", "10", "best")):
+        path = tmp_path / f"{name}.pdparams"
+        path.touch()
+        os.utime(path, (number, number))
+    assert refused(tmp_path).startswith(f"{tmp_path}: is a folder; give a checkpoint in it, such")
+    for part in (f" {path};", "train.py", "--resume_model=latest"):
+        assert part in refused(tmp_path)
+    folder = save(tmp_path / "new", "3").with_suffix("")
+    folder.mkdir()
+    assert checkpoint.load(folder).epoch == 3, "of that name, its ending left out"
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "param").write_text("a file where a folder should be")
     with pytest.raises(InputError, match=r"param/3\.pdparams: cannot be written"):
