@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import paddle
 from numpy.typing import NDArray
-from paddle import nn
+from paddle import Tensor, nn
 
 from data_utils.errors import InputError
 from model_utils.trainer import checkpoint
@@ -51,13 +51,12 @@ class RunningAverage:
                 value.set_value(np.asarray(trained[name], dtype="float32"))
 
     @contextlib.contextmanager
-    def in_place(self) -> Iterator[dict[str, NDArray[Any]]]:
+    def in_place(self) -> Iterator[dict[str, Tensor]]:
         """The network has the averaged weights inside the block, which gets those in training.
 
         Without an average these are none, and the network stays as it is.
         """
-        # As arrays: tensors would be saved with names that count what the process did before.
-        trained = {name: value.numpy().copy() for name, value in self._live.items()}
+        trained = {name: value.clone().detach() for name, value in self._live.items()}
         try:
             for name, value in self._live.items():
                 value.set_value(self._average[name])

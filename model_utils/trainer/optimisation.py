@@ -87,8 +87,8 @@ def _l2(weight_decay: float) -> paddle.regularizer.L2Decay | None:
 def optimizer_state(
     optimizer: paddle.optimizer.Optimizer,
     network: nn.Layer,
-    trained: Mapping[str, NDArray[Any]] = MappingProxyType({}),
-) -> dict[str, Tensor | NDArray[Any]]:
+    trained: Mapping[str, Tensor] = MappingProxyType({}),
+) -> dict[str, Tensor]:
     """The optimizer's tensors, named by the network's own names of its parameters.
 
     Paddle names them by a counter of the process ("linear_3.w_0_moment1_0"), which another process
@@ -97,12 +97,15 @@ def optimizer_state(
     Args:
         optimizer: of `build_optimizer`.
         network: whose parameters it has.
-        trained: the weights in training, where the network has their average at the moment.
+        trained: copies of the weights in training, where the network has their average at the
+            moment; they are given names.
     """
     own_names = {p.name: name for name, p in network.named_parameters()}
-    state: dict[str, Tensor | NDArray[Any]] = {
-        f"{_IN_TRAINING}{_SEPARATOR}{name}": value for name, value in trained.items()
-    }
+    state = {}
+    for name, value in trained.items():
+        # Paddle saves this name too, which else counts what the process did before.
+        value.name = f"{_IN_TRAINING}{_SEPARATOR}{name}"
+        state[value.name] = value
     for key, value in optimizer.state_dict().items():
         parameter = max((n for n in own_names if key.startswith(n + "_")), key=len, default=None)
         if parameter is not None:

@@ -29,7 +29,7 @@ def test_it_follows_its_formula() -> None:
     trained = values(layer)
     with average.in_place() as kept:
         inside = values(layer)
-        assert {name: value.tolist() for name, value in kept.items()} == {
+        assert {name: value.numpy().tolist() for name, value in kept.items()} == {
             name: value.tolist() for name, value in trained.items()
         }
     for name, value in expected.items():
