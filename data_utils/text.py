@@ -221,6 +221,16 @@ class Vocabulary:
         """The text of ids, one after the other; repeats stay, `<blank>` reads as nothing."""
         return "".join(self._written[token_id] for token_id in ids)
 
+    def extended(self, other: "Vocabulary") -> "Vocabulary":
+        """These tokens, and behind them those of `other` that are new and that a text can hold."""
+        new = [
+            (token, count)
+            for token, count in zip(other.tokens, other.counts, strict=True)
+            if token not in self._ids and (token in (UNKNOWN, SPACE) or not _is_special(token))
+        ]
+        tokens, counts = zip(*new, strict=True) if new else ((), ())
+        return Vocabulary(self.tokens + tokens, self.counts + counts)
+
     def difference(self, other: "Vocabulary") -> str:
         """How `other` differs, in a few words; empty if both number the same characters alike."""
         if self.tokens == other.tokens:

@@ -5,11 +5,12 @@ settings.py     the settings of network, optimisation and run
 recogniser.py   a recogniser as data: vocabulary, features, statistics, sizes
 corpus.py       what it is trained on and scored with
 differences.py  what a run and the checkpoint that it starts from have not in common
+pretrained.py   weights of another run, from which a new one starts
 training.py     from the options of train.py to a trained recogniser
 engine_proof.py compares the compiled convolutions with the plain ones
 runtime.py      what the process must set before Paddle is imported; the convolution engine
 networks/       shapes in, shapes out
-losses.py       CTC, guarded
+losses.py       CTC, guarded, and its variants
 tasks/          data + network + loss + score for one job
 trainer/        the loop and what it stands on
 """

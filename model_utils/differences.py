@@ -16,27 +16,78 @@ from model_utils.runtime import Device
 # what they became.
 _MAY_CHANGE = {"num_epoch", "resume_model", "pretrained_model", "log_interval", "save_interval"}
 _MAY_CHANGE |= {"num_workers", "audio_cache_mb", "output_model_dir", "log_dir", "test_off"}
-_MAY_CHANGE |= {"use_gpu", "engine", "num_threads"}
+_MAY_CHANGE |= {"use_gpu", "engine", "num_threads", "extend_vocab"}
+
+_BATCHES = "other batches, and another number of them in an epoch, by which the schedule counts"
+_DATA = "what is no longer among the utterances is forgotten little by little"
+_SCORES = "scores of other utterances are not to be compared, the best so far is kept all the same"
+_RATE = "the rate goes on as this schedule has it at this place"
+_DRAWS = "from here on other draws than the run without a stop would have made"
+_LOSS = "losses of before and after are not to be compared"
+_OWN = "the model's own is used"
+
+# What it means that an option is another one; where nothing stands here it holds from now on.
+_MEANING = {
+    "train_manifest": _DATA,
+    "min_duration": _DATA,
+    "max_duration": _DATA,
+    "dev_manifest": _SCORES,
+    "test_manifest": _SCORES,
+    "vocab_path": _OWN,
+    "mean_std_path": _OWN,
+    "batch_size": _BATCHES,
+    "batch_seconds": _BATCHES,
+    "accumulate": _BATCHES,
+    "shuffle_method": _DRAWS,
+    "augment_conf_path": _DRAWS,
+    "seed": _DRAWS,
+    "learning_rate": _RATE,
+    "label_smoothing": _LOSS,
+    "focal_gamma": _LOSS,
+}
 
 
 def of_files(carried: Recogniser, corpus: CorpusSettings, model: Path) -> list[str]:
     """Vocabulary and statistics beside the corpus that are not those of the resumed `model`."""
     lines = []
     if Path(corpus.vocab_path).is_file():
-        difference = carried.vocabulary.difference(Vocabulary.load(corpus.vocab_path))
-        if difference:
+        found = Vocabulary.load(corpus.vocab_path)
+        if difference := carried.vocabulary.difference(found):
+            new = len(carried.vocabulary.extended(found)) - len(carried.vocabulary)
             lines.append(
                 f"warning: {corpus.vocab_path} differs from the vocabulary of {model}: "
                 f"{difference}; the model's own is used, characters new in the file are unknown "
-                f"to it"
+                f"to it (a new run with --pretrained_model={model} --extend_vocab learns them)"
+                if new
+                else f"note: {corpus.vocab_path} differs from the vocabulary of {model}: "
+                f"{difference}; the model's own is used, which has every character of the file"
             )
-    if Path(corpus.mean_std_path).is_file():
-        difference = carried.normalizer.difference(Normalizer.load(corpus.mean_std_path))
-        if difference:
-            lines.append(
-                f"note: {corpus.mean_std_path} differs from the statistics that {model} was "
-                f"trained with: {difference}; the model's own are used"
-            )
+    return lines + of_statistics(carried, corpus, model)
+
+
+def of_statistics(carried: Recogniser, corpus: CorpusSettings, model: Path) -> list[str]:
+    """Statistics beside the corpus that are not those of `model`."""
+    if not Path(corpus.mean_std_path).is_file():
+        return []
+    difference = carried.normalizer.difference(Normalizer.load(corpus.mean_std_path))
+    if not difference:
+        return []
+    return [
+        f"note: {corpus.mean_std_path} differs from the statistics that {model} was trained with: "
+        f"{difference}; the model's own are used"
+    ]
+
+
+def of_plans(info: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+    """What the batches follow from beside the options: other data, another number of devices."""
+    lines = []
+    before: Mapping[str, Any] = info.get("plan", {})
+    for name, meaning in (("utterances", _DATA), ("devices", _BATCHES)):
+        was, now = before.get(name, plan[name]), plan[name]
+        if was != now:
+            lines.append(f"changed since then: {name} was {was}, is {now}: {meaning}")
+    if not lines and before.get("durations", plan["durations"]) != plan["durations"]:
+        lines.append(f"changed since then: as many utterances, but not the same ones: {_DATA}")
     return lines
 
 
@@ -48,7 +99,10 @@ def of_runs(info: Mapping[str, Any], options: Options, device: Device) -> list[s
         was = before.get(name, now)
         was, now = (",".join(map(str, v)) if isinstance(v, list | tuple) else v for v in (was, now))
         if was != now and name not in _MAY_CHANGE:
-            lines.append(f"changed since then: {name} was {was}, is {now}")
+            meaning = _MEANING.get(name) or (_RATE if name.startswith("lr_") else "")
+            lines.append(
+                f"changed since then: {name} was {was}, is {now}" + f": {meaning}" * bool(meaning)
+            )
     machine, versions = info.get("device", {}), info.get("versions", {})
     for name, was, now in (
         ("device", machine.get("name"), device.name),

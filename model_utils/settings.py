@@ -40,7 +40,8 @@ class NetworkSettings:
     rnn_direction: Literal["bidirectional", "forward"] = option(
         "bidirectional",
         "forward reads the past alone, and a lookahead convolution a little of the future",
-        when="`forward` where results are wanted while somebody still speaks, at some cost in accuracy",
+        when="`forward` where results are wanted while somebody still speaks, at some cost in "
+        "accuracy",
     )
     lookahead: int = option(
         20,
@@ -323,6 +324,12 @@ class RunSettings:
         "weights to start a new training from",
         when="a new vocabulary or other sizes; see [starting from other "
         "weights](#starting-from-other-weights)",
+    )
+    extend_vocab: bool = option(
+        False,
+        "add the new characters of vocab_path to those of pretrained_model, whose rows are kept",
+        when="new words with characters that the model has not; see [new "
+        "characters](#new-characters)",
     )
     seed: int = option(
         1,

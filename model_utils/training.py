@@ -2,9 +2,8 @@
 
 import dataclasses
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data_utils.atomic import check_place
 from data_utils.augmentation.pipeline import AugmentationPipeline
@@ -15,7 +14,8 @@ from data_utils.settings import BatchSettings, CorpusSettings
 from model_utils import differences, distributed, runtime
 from model_utils.corpus import open_corpus
 from model_utils.options import Options, command_again
-from model_utils.recogniser import OUTPUT_LAYER, Recogniser, resolve
+from model_utils.pretrained import Pretrained, extended
+from model_utils.recogniser import Recogniser, resolve
 from model_utils.settings import (
     DeviceSettings,
     LossSettings,
@@ -27,7 +27,6 @@ from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from model_utils.networks.deepspeech2 import DeepSpeech2
     from model_utils.tasks.recognition import RecognitionTask
     from model_utils.trainer.loop import Trainer
 
@@ -51,6 +50,11 @@ def train_recogniser(options: Options) -> Path | None:
     run, files = options[RunSettings], options[CorpusSettings]
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")
+    if run.extend_vocab and not run.pretrained_model:
+        raise InputError(
+            "--extend_vocab: no vocabulary to extend; give --pretrained_model=FILE, or leave the "
+            "option out: a resumed run keeps the vocabulary that it has"
+        )
     scored = not run.test_off and (files.dev_manifest or files.test_manifest)
     if options[ScheduleSettings].lr_schedule == "plateau" and not scored:
         raise InputError(
@@ -58,14 +62,18 @@ def train_recogniser(options: Options) -> Path | None:
             "give --dev_manifest=FILE"
         )
     check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
-    resumed = _resumed(run)
-    recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
+    resumed, source = _resumed(run), None
+    if run.pretrained_model is not None:
+        source = checkpoint.load(run.pretrained_model, optimizer=False)
+    if source is not None and run.extend_vocab:
+        recogniser = extended(options, source)
+        pretrained: Pretrained | None = Pretrained.extending(source, recogniser)
+    else:
+        recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
+        pretrained = None if source is None else Pretrained.of(source, recogniser)
     if resumed is not None and resumed.info is not None:
         for line in differences.of_files(recogniser, files, resumed.path):
             print(line, file=sys.stderr)
-    pretrained = None
-    if run.pretrained_model is not None:
-        pretrained = Pretrained.load(run.pretrained_model, recogniser)
     files = dataclasses.replace(files, unknown=recogniser.unknown)
     options = options.replaced(recogniser.network, recogniser.features, files)
     task, device = build_task(options, recogniser)
@@ -105,7 +113,7 @@ def train_recogniser(options: Options) -> Path | None:
             return None
         stopped = trainer.train()
         if stopped:
-            print(f"{stopped}; to go on: {command_again(resume_model=trainer.last_saved)}")
+            print(f"{stopped}; to go on: {_going_on(run, trainer.last_saved)}")
         print(f"model: {trainer.last_saved}")
         if trainer.progress.best is not None:
             print(f"best: {_best(trainer)}")
@@ -164,51 +172,14 @@ def _resumed(run: RunSettings) -> Checkpoint | None:
     return checkpoint.load(newest)
 
 
-@dataclass(frozen=True)
-class Pretrained:
-    """Weights of another run, from which a new one starts."""
-
-    saved: Checkpoint
-    new_layers: tuple[str, ...]
-    """Layers that keep their new weights, whatever the shapes."""
-
-    @classmethod
-    def load(cls, path: str, recogniser: Recogniser) -> "Pretrained":
-        """Read the weights, and name what makes them fit `recogniser` less well.
-
-        Raises:
-            InputError: no such checkpoint, or it is not of a recogniser.
-        """
-        saved = checkpoint.load(path, optimizer=False)
-        if saved.info is None:
-            print(
-                f"note: no {saved.path.stem}.json beside {saved.path}: only shapes can be "
-                f"compared; vocabulary and features have to be those it was trained with",
-                file=sys.stderr,
-            )
-            return cls(saved, ())
-        other = Recogniser.of(saved.info, str(saved.path))
-        if difference := differences.of_input(other, recogniser):
-            print(
-                f"warning: {saved.path} was trained on other features ({difference}); its weights "
-                f"fit best with the features and the --mean_std_path it was trained with",
-                file=sys.stderr,
-            )
-        difference = other.vocabulary.difference(recogniser.vocabulary)
-        if not difference:
-            return cls(saved, ())
-        print(
-            f"note: the vocabulary is not that of {saved.path}: {difference}; the output layer, "
-            f"whose rows are its characters, starts anew",
-            file=sys.stderr,
-        )
-        return cls(saved, (OUTPUT_LAYER,))
-
-    def start(self, network: "DeepSpeech2") -> None:
-        """Set the weights of `network` that fit."""
-        left = checkpoint.set_fitting_weights(network, self.saved, self.new_layers)
-        missing = f"all weights but {', '.join(left)}" if left else "all weights"
-        print(f"pretrained: {self.saved.path}, {missing}")
+def _going_on(run: RunSettings, model: Path | None) -> str:
+    """The command that resumes from `model`, which a run that started from other weights is now."""
+    changed: dict[str, Any] = {"resume_model": model}
+    if run.pretrained_model:
+        changed["pretrained_model"] = None
+    if run.extend_vocab:
+        changed["extend_vocab"] = False
+    return command_again(**changed)
 
 
 def _advise(score_sets: list[str], count: int, options: Options) -> None:
@@ -269,6 +240,8 @@ def _report_resumed(
         return
     if saved.optimizer is None:
         print(f"note: no {saved.path.stem}.pdopt beside it: the optimizer starts anew")
+    for line in differences.of_plans(saved.info, trainer.task.plan()):
+        print(line)
     for line in differences.of_runs(saved.info, options, device):
         print(line)
 

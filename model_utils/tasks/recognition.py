@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -153,6 +154,7 @@ class RecognitionTask:
         seconds = self.batching.batch_seconds
         return {
             "utterances": len(self.training.manifest),
+            "durations": f"{zlib.crc32(self.training.manifest.durations.tobytes()):08x}",
             "batch_size": self.batching.batch_size if seconds is None else None,
             "batch_seconds": seconds,
             "accumulate": self.parts,

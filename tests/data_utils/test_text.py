@@ -170,3 +170,15 @@ def test_missing_and_foreign_vocabularies(tmp_path: Path) -> None:
     (tmp_path / "gbk.txt").write_bytes("<blank>\n的\n".encode("gbk"))
     with pytest.raises(InputError, match="not UTF-8"):
         Vocabulary.load(tmp_path / "gbk.txt")
+
+
+def test_an_extended_vocabulary_keeps_its_numbers_and_adds_what_a_text_can_hold() -> None:
+    old = Vocabulary(("<blank>", "一", "二"))  # of an older package: no <unk>, no <space>
+    new = Vocabulary(("<blank>", "<unk>", "<eos>", "三", " ", "一"), (-1, 2, -1, 5, 7, 3))
+    both = old.extended(new)
+    assert both.tokens == ("<blank>", "一", "二", "<unk>", "三", "<space>")
+    assert both.counts == (-1, -1, -1, 2, 5, 7)
+    for text in ("一二", "二一"):
+        assert both.encode(text) == old.encode(text)
+    assert both.encode("三 四") == [4, 5, 3] and both.decode([4, 5, 3]) == f"三 {REPLACEMENT}"
+    assert old.extended(old) == old and both.extended(old) == both

@@ -50,7 +50,25 @@ def info(*argv: str, device: Device = HERE, paddle: str | None = None) -> dict[s
         (
             ("--batch_size=16", "--train_manifest=a,b"),
             ("--train_manifest=a", "--num_workers=0", "--log_dir=x", "--num_epoch=60"),
-            ["batch_size was 16, is 32", "train_manifest was a,b, is a"],
+            [
+                "batch_size was 16, is 32: other batches, and another number of them in an epoch, "
+                "by which the schedule counts",
+                "train_manifest was a,b, is a: what is no longer among the utterances is "
+                "forgotten little by little",
+            ],
+        ),
+        (
+            ("--lr_schedule=cosine",),
+            (),
+            [
+                "lr_schedule was cosine, is exponential: the rate goes on as this schedule has it "
+                "at this place"
+            ],
+        ),
+        (
+            ("--vocab_path=a",),
+            ("--vocab_path=b", "--extend_vocab=False", "--pretrained_model=None"),
+            ["vocab_path was a, is b: the model's own is used"],
         ),
     ],
 )
@@ -80,6 +98,17 @@ def test_an_older_checkpoint_that_does_not_say_is_no_difference() -> None:
     assert differences.of_runs({}, parse("train.py", TRAINING, []), HERE) == []
 
 
+def test_other_data_and_devices_under_the_same_options() -> None:
+    plan = {"utterances": 48, "durations": "1f", "devices": 2, "seed": 1}
+    assert differences.of_plans({"plan": dict(plan)}, plan) == []
+    assert differences.of_plans({}, plan) == [], "an older checkpoint does not say"
+    fewer, alone = differences.of_plans({"plan": {**plan, "utterances": 60, "devices": 1}}, plan)
+    assert fewer.startswith("changed since then: utterances was 60, is 48: what is no longer")
+    assert alone.startswith("changed since then: devices was 1, is 2: other batches")
+    [others] = differences.of_plans({"plan": {**plan, "durations": "2a"}}, plan)
+    assert others.startswith("changed since then: as many utterances, but not the same ones: ")
+
+
 def test_files_beside_the_corpus(make_corpus: MakeCorpus) -> None:
     corpus = make_corpus(["一"])
     own, model = make(corpus), Path("a.pdparams")
@@ -89,7 +118,14 @@ def test_files_beside_the_corpus(make_corpus: MakeCorpus) -> None:
     Normalizer(own.normalizer.mean + 1, own.normalizer.std).save(corpus.mean_std)
     vocabulary, statistics = differences.of_files(own, files, model)
     assert f"warning: {corpus.vocabulary} differs" in vocabulary and "1 new (您)" in vocabulary
+    assert "--pretrained_model=a.pdparams --extend_vocab learns them" in vocabulary
     assert f"note: {corpus.mean_std} differs" in statistics and "mean of bin" in statistics
+    assert differences.of_statistics(own, files, model) == [statistics]
+    # As after a run that was given more characters than its file has.
+    Vocabulary(own.vocabulary.tokens[:-1]).save(corpus.vocabulary)
+    vocabulary, _ = differences.of_files(own, files, model)
+    assert vocabulary.startswith(f"note: {corpus.vocabulary} differs")
+    assert "has every character of the file" in vocabulary
     corpus.vocabulary.unlink()
     corpus.mean_std.unlink()
     assert differences.of_files(own, files, model) == [], "a resumed run needs neither"

@@ -1,0 +1,144 @@
+"""Weights of another run, from which a new one starts, perhaps with more characters."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_utils.errors import InputError
+from data_utils.settings import CorpusSettings
+from data_utils.text import Vocabulary
+from model_utils import differences
+from model_utils.options import Options
+from model_utils.recogniser import OUTPUT_LAYER, Recogniser, resolve
+from model_utils.trainer import checkpoint
+from model_utils.trainer.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from model_utils.networks.deepspeech2 import DeepSpeech2
+
+MARGIN = 1.0
+"""How far, in logits, a new character starts below the mean of the known ones."""
+
+
+def extended(options: Options, saved: Checkpoint) -> Recogniser:
+    """The recogniser of a checkpoint, knowing the new characters of `vocab_path` too.
+
+    Its tokens keep their ids, those that are new stand behind them. Features, statistics, sizes and
+    the treatment of unknown characters are the checkpoint's.
+
+    Raises:
+        InputError: the checkpoint does not name its tokens, or an option contradicts it.
+    """
+    files = options[CorpusSettings]
+    if saved.info is None:
+        raise InputError(
+            f"--extend_vocab: no {saved.path.stem}.json beside {saved.path}, which would say whose "
+            f"the rows of its output layer are; leave the option out, the layer then starts anew"
+        )
+    own = resolve(options, saved, None, None, files.unknown)
+    for line in differences.of_statistics(own, files, saved.path):
+        print(line, file=sys.stderr)
+    vocabulary = own.vocabulary.extended(Vocabulary.load(files.vocab_path))
+    return dataclasses.replace(own, vocabulary=vocabulary)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a new run takes over."""
+
+    saved: Checkpoint
+    new_layers: tuple[str, ...] = ()
+    """Layers that keep their new weights, whatever the shapes."""
+
+    @classmethod
+    def of(cls, saved: Checkpoint, recogniser: Recogniser) -> "Pretrained":
+        """Name what makes the weights of `saved` fit `recogniser` less well.
+
+        Raises:
+            InputError: they are not of a recogniser.
+        """
+        if saved.info is None:
+            print(
+                f"note: no {saved.path.stem}.json beside {saved.path}: only shapes can be "
+                f"compared; vocabulary and features have to be those it was trained with",
+                file=sys.stderr,
+            )
+            return cls(saved)
+        other = Recogniser.of(saved.info, str(saved.path))
+        if difference := differences.of_input(other, recogniser):
+            print(
+                f"warning: {saved.path} was trained on other features ({difference}); its weights "
+                f"fit best with the features and the --mean_std_path it was trained with",
+                file=sys.stderr,
+            )
+        difference = other.vocabulary.difference(recogniser.vocabulary)
+        if not difference:
+            return cls(saved)
+        print(
+            f"note: the vocabulary is not that of {saved.path}: {difference}; the output layer, "
+            f"whose rows are its characters, starts anew (--extend_vocab keeps those of characters "
+            f"that it knows)",
+            file=sys.stderr,
+        )
+        return cls(saved, (OUTPUT_LAYER,))
+
+    @classmethod
+    def extending(cls, saved: Checkpoint, recogniser: Recogniser) -> "Pretrained":
+        """The weights of `saved` with rows for the characters that `recogniser` knows beyond it.
+
+        Args:
+            saved: a checkpoint.
+            recogniser: as `extended` made it from the same.
+
+        Raises:
+            InputError: its output layer has not a row for each of its tokens.
+        """
+        assert saved.info is not None, "extended() refuses weights alone"
+        known = len(saved.info["vocabulary"])
+        new = recogniser.vocabulary.tokens[known:]
+        for name, value in saved.weights.items():
+            if name.partition(".")[0] == OUTPUT_LAYER and value.shape[-1:] != (known,):
+                raise InputError(
+                    f"{saved.path}: {name} is {list(value.shape)} for {known} tokens; "
+                    f"take another checkpoint"
+                )
+        shown = " ".join(new[:10]) + (" ..." if len(new) > 10 else "")
+        print(
+            f"note: the vocabulary is that of {saved.path}, {known} tokens, and {len(new)} new"
+            f"{f' ({shown})' if new else ''}; features, statistics and sizes are its own"
+        )
+        return cls(dataclasses.replace(saved, weights=with_new_rows(saved.weights, len(new))))
+
+    def start(self, network: "DeepSpeech2") -> None:
+        """Set the weights of `network` that fit."""
+        left = checkpoint.set_fitting_weights(network, self.saved, self.new_layers)
+        missing = f"all weights but {', '.join(left)}" if left else "all weights"
+        print(f"pretrained: {self.saved.path}, {missing}")
+
+
+def with_new_rows(weights: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
+    """The `weights` of a network, its output layer with `count` more tokens behind its own.
+
+    Each new row is the mean of the known ones, its bias `MARGIN` lower: whatever comes in, a new
+    token is less likely than the best known one, so that what is decoded stays the same until
+    training says otherwise. Known rows stay as they are. Those of new tokens are alike, which the
+    labels soon change.
+
+    Args:
+        weights: by name; those of the output layer are [inputs, tokens] and [tokens].
+        count: of new tokens.
+    """
+    result = dict(weights)
+    for name, rows in weights.items():
+        if name.partition(".")[0] == OUTPUT_LAYER:
+            row = rows.mean(axis=-1, keepdims=True, dtype=np.float64)
+            if rows.ndim == 1:
+                row = row - MARGIN
+            new = np.repeat(row, count, axis=-1).astype(rows.dtype)
+            result[name] = np.concatenate([rows, new], axis=-1)
+    return result
