@@ -38,6 +38,8 @@ def draw_losses(losses: dict[str, Curve], path: Path) -> None:
     for name, curve in losses.items():
         axis.plot(*zip(*curve, strict=True), label=name)
     axis.set(xlabel="step", ylabel=LOSS, yscale="log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
     axis.grid(alpha=0.3, which="both")
     axis.legend()
     with write_atomically(path) as (temporary,):
