@@ -15,7 +15,8 @@ Curve = list[tuple[float, float]]
 
 _ERROR_RATES = ("cer", "wer")
 """Last word of the tags that are drawn as error rates, such as `Dev cer`."""
-_PNG = re.compile(rb"\x89PNG")
+PNG = re.compile(rb"\x89PNG")
+"""How a picture begins: another file in its place is not replaced."""
 
 
 def draw_run(folder: Path) -> None:
@@ -68,7 +69,7 @@ def draw_curves(curves: dict[str, Curve], path: Path) -> None:
     """
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: the picture is a PNG; choose a name that ends in .png")
-    check_place(path, kind=_PNG)
+    check_place(path, kind=PNG)
     import matplotlib
 
     matplotlib.use("Agg")

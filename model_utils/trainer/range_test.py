@@ -12,6 +12,7 @@ import numpy as np
 import paddle
 
 from data_utils.errors import InputError
+from model_utils import distributed
 from model_utils.settings import OptimisationSettings
 from model_utils.trainer import gradients, optimisation
 from model_utils.trainer.gradients import Outcome
@@ -20,6 +21,8 @@ from model_utils.trainer.task import Task
 
 MEMORY = 0.9
 """Weight of the past in the smoothed loss."""
+SETTLED = 10
+"""Steps after which it is an average of many: until then one easy batch would be the lowest."""
 DIVERGED = 4.0
 """The test ends where the smoothed loss is so many times its minimum."""
 SHARE = 0.1
@@ -46,8 +49,8 @@ class RangeTest:
 
     @property
     def lowest(self) -> int:
-        """The step with the lowest smoothed loss."""
-        return int(np.argmin(self.smoothed))
+        """The step with the lowest smoothed loss, of those after `SETTLED`."""
+        return SETTLED + int(np.argmin(self.smoothed[SETTLED:]))
 
     @property
     def suggestion(self) -> float:
@@ -56,7 +59,7 @@ class RangeTest:
         Raises:
             InputError: the loss never fell.
         """
-        if not self.smoothed or self.lowest == 0:
+        if len(self.smoothed) <= SETTLED or self.lowest == SETTLED:
             raise InputError(
                 f"the loss never fell in {len(self.losses)} steps; try a smaller --lr_start, a "
                 f"smaller --grad_clip, or look at the data with tools/check_data.py"
@@ -65,7 +68,8 @@ class RangeTest:
 
     def is_over(self) -> bool:
         """Whether the loss has left its minimum for good."""
-        return bool(self.smoothed) and self.smoothed[-1] > DIVERGED * min(self.smoothed)
+        settled = self.smoothed[SETTLED:]
+        return bool(settled) and settled[-1] > DIVERGED * min(settled)
 
 
 def range_test(
@@ -99,7 +103,8 @@ def range_test(
     batches = _endless(task)
     for step in range(num_steps):
         rate = lr_start * (lr_end / lr_start) ** (step / (num_steps - 1))
-        paddle.seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
+        key = [seed, step, distributed.rank()]
+        paddle.seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
         outcome = _gradient(task, next(batches), precision)
         precision.judge(outcome.is_finite)
         if outcome.is_good:

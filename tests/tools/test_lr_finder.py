@@ -1,0 +1,81 @@
+"""The command on a small corpus: what it says and draws, and that it leaves nothing else."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+import tones
+from tones import Corpus
+
+from data_utils.errors import InputError
+from model_utils import runtime
+from model_utils.runtime import Device
+from tools import lr_finder
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    texts = ["一", "二三", "四", "一二", "三四", "二"]
+    return tones.make_corpus(tmp_path_factory.mktemp("corpus"), texts)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prepared() -> Iterator[None]:
+    """Paddle is set up already, for all tests of the process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "prepare", lambda *_: Device("cpu", "plain", 1))
+        yield
+
+
+@pytest.fixture
+def run(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    monkeypatch.chdir(tmp_path)
+
+    def command(*argv: str) -> None:
+        options = [
+            f"--train_manifest={corpus.manifest}",
+            "--test_manifest=nowhere",  # the test scores nothing
+            f"--vocab_path={corpus.vocabulary}",
+            f"--mean_std_path={corpus.mean_std}",
+            *("--feature_type=fbank", "--num_mel_bins=8", "--hop_ms=20", "--batch_size=2"),
+            *("--num_conv_layers=1", "--conv_channels=2", "--num_rnn_layers=1"),
+            *("--rnn_layer_size=4", "--num_workers=0", "--augment_conf_path=None"),
+        ]
+        monkeypatch.setattr(sys, "argv", ["lr_finder.py", *options, *argv])
+        lr_finder.main()
+
+    return command
+
+
+def test_it_suggests_a_rate_and_leaves_a_picture(
+    run: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--num_steps=25", "--lr_start=1e-3", "--lr_end=0.1", "--lr=7", "--optimizer=adamw")
+    lowest, suggested, again = capsys.readouterr().out.splitlines()[-3:]
+    rate = float(lowest.removeprefix("lowest loss at a rate of "))
+    found = re.fullmatch(r"suggestion: (\S+), a tenth of it; the picture: (\S+)", suggested)
+    assert found and float(found[1]) == pytest.approx(rate / 10, rel=0.06)
+    assert again.startswith("to train with it: python train.py --train_manifest=")
+    assert again.endswith(f" --optimizer=adamw --learning_rate={found[1]}")
+    assert "--lr=" not in again and "--lr_start" not in again
+    assert matplotlib.image.imread(found[2]).std() > 0.05
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["lr_finder.png"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--lr_start=1", "--lr_end=0.1"], "--lr_end=0.1: must be above"),
+        (["--resume_model=1.pdparams"], "starts from new weights"),
+        (["--pretrained_model=1.pdparams"], "starts from new weights"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    run: Callable[..., None], given: list[str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run(*given)
+    assert not list(tmp_path.iterdir())

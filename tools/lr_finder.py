@@ -1,0 +1,94 @@
+"""Find a learning rate: a few steps at rising rates, and a picture of the loss over them.
+
+Takes the options of train.py, --config too, and trains with them as train.py would, from new
+weights. Nothing of it is kept but the picture.
+"""
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_utils.errors import InputError
+from data_utils.settings import BatchSettings, CorpusSettings, option
+from model_utils.options import command_again, parse, run_command
+from model_utils.settings import TRAINING, OptimisationSettings, RunSettings
+
+
+@dataclass(frozen=True)
+class FinderSettings:
+    """Which rates are tried, and where the picture goes."""
+
+    num_steps: int = option(100, "steps of the test", minimum=20)
+    lr_start: float = option(1e-6, "rate of the first step", minimum=1e-12)
+    lr_end: float = option(1.0, "rate of the last step", minimum=1e-12)
+    output_path: str = option("./log/lr_finder.png", "the picture")
+
+
+def main() -> None:
+    """Test, draw, print the suggestion and the command that takes it."""
+    options = parse(
+        "lr_finder.py",
+        [FinderSettings, *TRAINING],
+        description=__doc__ or "",
+        shares_config_with=TRAINING,
+    )
+
+    from tqdm import tqdm
+
+    from data_utils.atomic import check_place
+    from model_utils.recogniser import resolve
+    from model_utils.training import build_task
+    from reports.curves import PNG
+
+    settings, files = options[FinderSettings], options[CorpusSettings]
+    if settings.lr_end <= settings.lr_start:
+        raise InputError(f"--lr_end={settings.lr_end:g}: must be above --lr_start")
+    run = options[RunSettings]
+    if run.resume_model or run.pretrained_model:
+        raise InputError(
+            "--resume_model, --pretrained_model: the test starts from new weights, for which the "
+            "rate is another one; leave the option out"
+        )
+    check_place(settings.output_path, kind=PNG)
+    # Lengths that rise over the batches would look like a loss that rises with the rate.
+    batching = dataclasses.replace(
+        options[BatchSettings], sortagrad=False, shuffle_method="instance_shuffle"
+    )
+    run = dataclasses.replace(run, test_off=True)
+    recogniser = resolve(options, None, files.vocab_path, files.mean_std_path, files.unknown)
+    task, device = build_task(options.replaced(batching, run), recogniser)
+
+    # These import Paddle, which is set up now.
+    from model_utils.trainer.precision import Precision
+    from model_utils.trainer.range_test import range_test
+    from reports.range_test import draw_range_test
+
+    optimisation = options[OptimisationSettings]
+    with task, tqdm(total=settings.num_steps, unit=" steps", disable=None) as bar:
+        found = range_test(
+            task,
+            optimisation,
+            Precision(optimisation.amp, device),
+            lr_start=settings.lr_start,
+            lr_end=settings.lr_end,
+            num_steps=settings.num_steps,
+            seed=run.seed,
+            step_done=bar.update,
+        )
+    suggestion = found.suggestion
+    draw_range_test(found, Path(settings.output_path))
+    if len(found.rates) == settings.num_steps:
+        print(
+            "warning: the loss had not run away at the last rate; a larger --lr_end shows more",
+            file=sys.stderr,
+        )
+    print(f"lowest loss at a rate of {found.rates[found.lowest]:.2g}")
+    print(f"suggestion: {suggestion:g}, a tenth of it; the picture: {settings.output_path}")
+    own = [field.name for field in dataclasses.fields(FinderSettings)]
+    again = command_again("train.py", without=[*own, "lr"], learning_rate=f"{suggestion:g}")
+    print(f"to train with it: {again}")
+
+
+if __name__ == "__main__":
+    run_command(main)
