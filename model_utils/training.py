@@ -108,7 +108,8 @@ def train_recogniser(options: Options) -> Path | None:
         # The first epoch may be sorted, of which the others are nothing like.
         padding = task.padding_share(max(2, trainer.progress.epoch))
         print(f"padding: {100 * padding:.1f} % of all frames")
-        print(dry_run(task, options[BatchSettings].batch_size, device))
+        batching = options[BatchSettings]
+        print(dry_run(task, batching.batch_size, device, batching.batch_seconds))
         if run.dry_run:
             return None
         stopped = trainer.train()

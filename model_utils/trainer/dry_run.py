@@ -11,16 +11,19 @@ SPARE = 0.9
 """Share of the memory that a batch size is suggested for."""
 
 
-def dry_run(task: Task[Any], batch_size: int, device: runtime.Device) -> str:
+def dry_run(
+    task: Task[Any], batch_size: int, device: runtime.Device, batch_seconds: float | None = None
+) -> str:
     """Compute losses and gradients of the heaviest batch, and leave the network as it was.
 
     Args:
         task: what is to be trained.
         batch_size: items in a part of it, for the message.
         device: whose memory counts.
+        batch_seconds: of a part of it, where parts are made by duration; for the message.
 
     Returns:
-        A line for the user: the memory it took, and the batch size that there would be room for.
+        A line for the user: the memory it took, and the batches that there would be room for.
 
     Raises:
         InputError: the memory did not suffice.
@@ -40,10 +43,13 @@ def dry_run(task: Task[Any], batch_size: int, device: runtime.Device) -> str:
         # Paddle's own error is a RuntimeError that names the allocator.
         if not isinstance(error, MemoryError) and "ResourceExhausted" not in str(error):
             raise
+        smaller = f"--batch_size={max(1, batch_size // 2)}"
+        if batch_seconds is not None:
+            smaller = f"--batch_seconds={batch_seconds / 2:g}"
         raise InputError(
             f"the heaviest batch ({size or batch_size} items on each device) does not fit into the "
-            f"memory of {device.name}; try --batch_size={max(1, batch_size // 2)} with "
-            f"--accumulate=2, or a smaller --max_duration"
+            f"memory of {device.name}; try {smaller} with --accumulate=2, or a smaller "
+            f"--max_duration"
         ) from None
     finally:
         for parameter in task.network.parameters():
@@ -52,9 +58,11 @@ def dry_run(task: Task[Any], batch_size: int, device: runtime.Device) -> str:
             state[name].set_value(value)
     peak, room = runtime.memory_mb(), runtime.room_mb()
     line = f"heaviest batch: {size} items, {peak:,.0f} MB at its peak"
-    each = (peak - before) / max(1, size)
-    if each > 0 and room > 0 and distributed.is_main():
+    if size and peak > before and room > 0 and distributed.is_main():
         shared = room / (1 if device.name != "cpu" else distributed.local_size())
-        possible = int((SPARE * (shared - before)) / each)
-        line += f" of {room:,.0f}; there would be room for --batch_size={max(1, possible)}"
+        times = SPARE * (shared - before) / (peak - before)
+        possible = f"--batch_size={max(1, int(times * size))}"
+        if batch_seconds is not None:
+            possible = f"--batch_seconds={max(1, int(times * batch_seconds))}"
+        line += f" of {room:,.0f}; there would be room for {possible}"
     return line

@@ -21,7 +21,7 @@ from model_utils.pretrained import Pretrained, extended, with_new_rows
 from model_utils.runtime import Device
 from model_utils.settings import TRAINING
 from model_utils.trainer import checkpoint
-from model_utils.trainer.checkpoint import Checkpoint, read_arrays
+from model_utils.trainer.checkpoint import read_arrays
 from model_utils.training import build_task, train_recogniser
 
 OLD_WORDS = ["一", "二三", "三", "一二", "三一", "二"] * 4
@@ -71,10 +71,6 @@ def new(tmp_path: Path) -> Corpus:
     Vocabulary(("<blank>", "四", "<unk>", "<space>", "三", "二", "一")).save(corpus.vocabulary)
     Normalizer(np.full(8, -17.0), np.full(8, 4.0), corpus.features).save(corpus.mean_std)
     return corpus
-
-
-def without_json(source: Checkpoint) -> Checkpoint:
-    return replace(source, info=None)
 
 
 def test_the_error_rate_on_old_words_is_the_old_models(
@@ -145,7 +141,7 @@ def test_what_cannot_be_extended_is_refused_in_one_line(
             train_recogniser(options(new, tmp_path, "--extend_vocab", *more))
     source = checkpoint.load(model, optimizer=False)
     with pytest.raises(InputError, match=r"no best\.json beside .*the layer then starts anew"):
-        extended(options(new, tmp_path), without_json(source))
+        extended(options(new, tmp_path), replace(source, info=None))
     with pytest.raises(InputError, match=r"--rnn_layer_size=13: .* was trained with 12"):
         extended(options(new, tmp_path, "--rnn_layer_size=13"), source)
     recogniser = extended(options(new, tmp_path), source)

@@ -46,6 +46,14 @@ def test_the_batch_size_that_it_suggests_fills_nine_tenths(
     )
 
 
+def test_of_batches_by_duration_it_speaks_of_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = iter([1000.0, 1060.0])  # for 30 s
+    monkeypatch.setattr(runtime, "memory_mb", lambda: next(used))
+    monkeypatch.setattr(runtime, "room_mb", lambda: 5000.0)
+    line = dry_run(Regression(), 6, DEVICE, batch_seconds=30.0)
+    assert line.endswith("there would be room for --batch_seconds=1800")
+
+
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("ResourceExhaustedError: Out of memory on GPU 0")]
 )
@@ -58,6 +66,8 @@ def test_too_little_memory_is_said_with_cures(error: Exception) -> None:
     task.losses: Callable[[Points], Tensor] = losses  # type: ignore[misc]
     with pytest.raises(InputError, match=r"6 items.*does not fit.*--batch_size=3 with --accumul"):
         dry_run(task, 6, DEVICE)
+    with pytest.raises(InputError, match=r"try --batch_seconds=12\.5 with --accumulate"):
+        dry_run(task, 6, DEVICE, 25.0)
 
 
 def test_another_error_is_not_taken_for_it() -> None:
