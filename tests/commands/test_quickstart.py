@@ -8,6 +8,8 @@ import matplotlib.image
 import pytest
 from workspace import Ran, Workspace, digest
 
+from data_utils.workers import available_cores
+
 QUICK = "quickstart/corpus"
 
 
@@ -46,6 +48,10 @@ def test_it_shows_the_commands_that_a_user_would_type(quickstart: Quickstart) ->
     ]
 
 
+def test_it_says_where_the_commands_are_run(quickstart: Quickstart) -> None:
+    assert quickstart.ran.out[:2] == [f"in {QUICK}:", ""]
+
+
 def test_everything_it_names_is_there(quickstart: Quickstart) -> None:
     summary = quickstart.ran.out[quickstart.ran.out.index("") :]
     named = re.findall(
@@ -67,7 +73,8 @@ def test_it_ends_with_the_test_error_rate(quickstart: Quickstart) -> None:
     assert found and found[1] == "16", score  # 8 clips of two digits
     assert score.removeprefix("test ") in quickstart.ran.out  # as eval.py said it
     took = [line for line in quickstart.ran.out if line.startswith("took ")]
-    assert len(took) == 1 and re.fullmatch(r"took \d+ s, \d+ CPU seconds on \d+ cores", took[0])
+    [cores] = re.findall(r"^took \d+ s, \d+ CPU seconds on (\d+) cores$", "\n".join(took), re.M)
+    assert int(cores) == available_cores(), "which may be fewer than the machine has"
     heard = [line for line in quickstart.ran.out if "识别结果" in line]
     assert len(heard) == 3
 
@@ -83,6 +90,8 @@ def test_the_model_it_names_is_the_one_that_was_scored(quickstart: Quickstart) -
 def test_the_curves_are_a_picture(quickstart: Quickstart) -> None:
     picture = matplotlib.image.imread(quickstart / "curves.png")
     assert picture.shape[:2] == (340, 1200) and picture.std() > 0.05
+    runs = list((quickstart / "log").glob("*/metrics.jsonl"))
+    assert runs and all(run.with_name("curves.png").is_file() for run in runs), "each has its own"
 
 
 def test_the_data_are_left_as_they_were(quickstart: Quickstart) -> None:
@@ -95,6 +104,14 @@ def test_the_data_are_left_as_they_were(quickstart: Quickstart) -> None:
 
 def test_a_folder_without_annotation_is_refused_and_nothing_made(tmp_path: Path) -> None:
     work = Workspace(tmp_path / "work")
-    ran = work.run("tools/quickstart.py", "--data=conf/", code=2)
-    assert ran.err == ["error: conf/: no annotation/ in it; give a folder laid out so"]
+    (work / "mine" / "annotation").mkdir(parents=True)
+    for data, reason in {
+        "conf/": "no annotation/ in it; give a folder laid out so",
+        "nowhere": "no such folder; give the one that holds annotation/",
+        "mine/annotation": (
+            f"this is the annotation itself; give the folder above, {work / 'mine'}"
+        ),
+    }.items():
+        ran = work.run("tools/quickstart.py", f"--data={data}", code=2)
+        assert ran.err == [f"error: {data}: {reason}"]
     assert not (work / "quickstart").exists()
