@@ -121,6 +121,7 @@ class BatchSettings:
         "much audio, padding counted; None: by number",
         unit="s",
         minimum=1,
+        when="utterances of very different lengths; see [batches](#batches)",
     )
     shuffle_method: ShuffleMethod = option(
         "batch_shuffle_clipped",

@@ -82,10 +82,10 @@ def of_plans(info: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
     """What the batches follow from beside the options: other data, another number of devices."""
     lines = []
     before: Mapping[str, Any] = info.get("plan", {})
-    for name, meaning in (("utterances", _DATA), ("devices", _BATCHES)):
+    for name in ("utterances", "devices"):
         was, now = before.get(name, plan[name]), plan[name]
         if was != now:
-            lines.append(f"changed since then: {name} was {was}, is {now}: {meaning}")
+            lines.append(f"changed since then: {name} was {was}, is {now}: {_BATCHES}")
     if not lines and before.get("durations", plan["durations"]) != plan["durations"]:
         lines.append(f"changed since then: as many utterances, but not the same ones: {_DATA}")
     return lines

@@ -103,7 +103,7 @@ def test_other_data_and_devices_under_the_same_options() -> None:
     assert differences.of_plans({"plan": dict(plan)}, plan) == []
     assert differences.of_plans({}, plan) == [], "an older checkpoint does not say"
     fewer, alone = differences.of_plans({"plan": {**plan, "utterances": 60, "devices": 1}}, plan)
-    assert fewer.startswith("changed since then: utterances was 60, is 48: what is no longer")
+    assert fewer.startswith("changed since then: utterances was 60, is 48: other batches")
     assert alone.startswith("changed since then: devices was 1, is 2: other batches")
     [others] = differences.of_plans({"plan": {**plan, "durations": "2a"}}, plan)
     assert others.startswith("changed since then: as many utterances, but not the same ones: ")
