@@ -5,4 +5,5 @@ augmentation.py  what each effect of the augmentation does to a spectrogram
 options.py       the tables of options in docs/training
 schedules.py     the learning rate of every schedule over a run, as a PNG
 runs.py          the training loss of several runs in one picture
+picture.py       where a picture may be put
 """

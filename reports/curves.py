@@ -1,22 +1,20 @@
 """The curves of training runs as one picture."""
 
 import json
-import re
 import sys
 from collections import defaultdict
 from pathlib import Path
 
-from data_utils.atomic import check_place, write_atomically
+from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
 from model_utils.trainer.runlog import LOSS, METRICS, RATE
+from reports.picture import check_picture
 
 Curve = list[tuple[float, float]]
 """(step or epoch, value), in order of time."""
 
 _ERROR_RATES = ("cer", "wer")
 """Last word of the tags that are drawn as error rates, such as `Dev cer`."""
-PNG = re.compile(rb"\x89PNG")
-"""How a picture begins: another file in its place is not replaced."""
 
 
 def draw_run(folder: Path) -> None:
@@ -65,11 +63,9 @@ def draw_curves(curves: dict[str, Curve], path: Path) -> None:
     """Draw loss and learning rate over steps, and error rates over epochs, as a PNG.
 
     Raises:
-        InputError: `path` is not the name of a PNG, or something else stands there.
+        InputError: `path` is no place for a PNG.
     """
-    if path.suffix.lower() != ".png":
-        raise InputError(f"{path}: the picture is a PNG; choose a name that ends in .png")
-    check_place(path, kind=PNG)
+    check_picture(path)
     import matplotlib
 
     matplotlib.use("Agg")

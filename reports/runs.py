@@ -7,6 +7,7 @@ from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
 from model_utils.trainer.runlog import LOSS
 from reports.curves import Curve, read_curves
+from reports.picture import check_picture
 
 
 def read_losses(log_dirs: Sequence[Path]) -> dict[str, Curve]:
@@ -28,7 +29,12 @@ def read_losses(log_dirs: Sequence[Path]) -> dict[str, Curve]:
 
 
 def draw_losses(losses: dict[str, Curve], path: Path) -> None:
-    """Draw the losses over steps on a logarithmic scale, as a PNG."""
+    """Draw the losses over steps on a logarithmic scale, as a PNG.
+
+    Raises:
+        InputError: `path` is no place for a PNG.
+    """
+    check_picture(path)
     import matplotlib
 
     matplotlib.use("Agg")

@@ -8,6 +8,7 @@ from typing import Any
 from data_utils.atomic import write_atomically
 from model_utils.settings import ScheduleSettings
 from model_utils.trainer.schedules import Place, learning_rate
+from reports.picture import check_picture
 
 EPOCHS, BATCHES = 20, 100
 WARMUP = 200
@@ -65,7 +66,12 @@ def rates(example: Example, warmup_steps: int) -> list[float]:
 
 
 def draw_schedules(path: Path) -> None:
-    """Draw all schedules, with warm-up and without, as a PNG."""
+    """Draw all schedules, with warm-up and without, as a PNG.
+
+    Raises:
+        InputError: `path` is no place for a PNG.
+    """
+    check_picture(path)
     import matplotlib
 
     matplotlib.use("Agg")

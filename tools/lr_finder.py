@@ -36,10 +36,9 @@ def main() -> None:
 
     from tqdm import tqdm
 
-    from data_utils.atomic import check_place
     from model_utils.recogniser import resolve
     from model_utils.training import build_task
-    from reports.curves import PNG
+    from reports.picture import check_picture
 
     settings, files = options[FinderSettings], options[CorpusSettings]
     if settings.lr_end <= settings.lr_start:
@@ -50,7 +49,7 @@ def main() -> None:
             "--resume_model, --pretrained_model: the test starts from new weights, for which the "
             "rate is another one; leave the option out"
         )
-    check_place(settings.output_path, kind=PNG)
+    check_picture(Path(settings.output_path))
     # Lengths that rise over the batches would look like a loss that rises with the rate.
     batching = dataclasses.replace(
         options[BatchSettings], sortagrad=False, shuffle_method="instance_shuffle"

@@ -61,19 +61,6 @@ def test_no_run_is_said(tmp_path: Path) -> None:
         read_curves(tmp_path)
 
 
-def test_only_pictures_are_replaced(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"curves\.txt: .* ends in \.png"):
-        draw_curves({}, tmp_path / "curves.txt")
-    path = tmp_path / "curves.png"
-    path.write_text("my notes")
-    with pytest.raises(InputError, match="another kind stands there"):
-        draw_curves({}, path)
-    assert path.read_text() == "my notes"
-    path.unlink()
-    draw_curves({}, path)
-    draw_curves({}, path)
-
-
 @pytest.mark.parametrize(
     "tags", [("Train loss", "Learning rate", "Test cer", "Dev cer"), ("Train loss",), ("Test cer",)]
 )

@@ -1,0 +1,38 @@
+"""No command that draws replaces a file that is no picture."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data_utils.errors import InputError
+from reports.curves import draw_curves
+from reports.picture import check_picture
+from reports.runs import draw_losses
+from reports.schedules import draw_schedules
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        check_picture,
+        lambda path: draw_curves({}, path),
+        lambda path: draw_losses({}, path),
+        draw_schedules,
+    ],
+    ids=["check", "curves", "losses", "schedules"],
+)
+def test_only_a_picture_is_replaced(draw: Callable[[Path], None], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"curves\.txt: .* ends in \.png"):
+        draw(tmp_path / "curves.txt")
+    path = tmp_path / "curves.png"
+    path.write_text("my notes")
+    with pytest.raises(InputError, match="another kind stands there"):
+        draw(path)
+    assert path.read_text() == "my notes"
+
+
+def test_a_picture_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "curves.PNG"
+    draw_curves({}, path)
+    draw_curves({}, path)
