@@ -34,7 +34,7 @@ class Language:
         """Heading of the table of a settings class."""
         if self.translation is not None:
             return str(self._translated("groups", group.__name__))
-        return group.__name__.removesuffix("Settings")
+        return f"{group.__name__.removesuffix('Settings')} options"
 
     def texts(self, field: "dataclasses.Field[Any]") -> tuple[str, str]:
         """Meaning of an option and when to change it, as Markdown.

@@ -34,7 +34,7 @@ def test_a_table_for_each_class_between_the_comments() -> None:
 
 {BEGIN}
 
-### Fruit
+### Fruit options
 
 | option | default | meaning | when |
 | --- | --- | --- | --- |
