@@ -12,11 +12,13 @@ from model_utils.options import Options
 from model_utils.recogniser import Recogniser
 from model_utils.runtime import Device
 
-# A resumed run may be given other ones of these without a word; of engine and threads it is said
-# what they became.
+# A resumed run may be given other ones of these without a word; of engine, threads and devices it
+# is said what they became.
 _MAY_CHANGE = {"num_epoch", "resume_model", "pretrained_model", "log_interval", "save_interval"}
 _MAY_CHANGE |= {"num_workers", "audio_cache_mb", "output_model_dir", "log_dir", "test_off"}
-_MAY_CHANGE |= {"use_gpu", "engine", "num_threads", "extend_vocab"}
+_MAY_CHANGE |= {"use_gpu", "engine", "num_threads", "nproc_per_node", "extend_vocab"}
+_MAY_CHANGE |= {"max_steps", "early_stopping", "keep_ckpt", "keep_epochs", "dry_run"}
+_MAY_CHANGE |= {"watchdog_seconds"}
 
 _BATCHES = "other batches, and another number of them in an epoch, by which the schedule counts"
 _DATA = "what is no longer among the utterances is forgotten little by little"
@@ -82,10 +84,10 @@ def of_plans(info: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
     """What the batches follow from beside the options: other data, another number of devices."""
     lines = []
     before: Mapping[str, Any] = info.get("plan", {})
-    for name in ("utterances", "devices"):
+    for name, more in (("utterances", ""), ("devices", "; --lr_scaling scales the rate by it")):
         was, now = before.get(name, plan[name]), plan[name]
         if was != now:
-            lines.append(f"changed since then: {name} was {was}, is {now}: {_BATCHES}")
+            lines.append(f"changed since then: {name} was {was}, is {now}: {_BATCHES}{more}")
     if not lines and before.get("durations", plan["durations"]) != plan["durations"]:
         lines.append(f"changed since then: as many utterances, but not the same ones: {_DATA}")
     return lines

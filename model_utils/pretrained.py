@@ -38,7 +38,8 @@ def extended(options: Options, saved: Checkpoint) -> Recogniser:
     if saved.info is None:
         raise InputError(
             f"--extend_vocab: no {saved.path.stem}.json beside {saved.path}, which would say whose "
-            f"the rows of its output layer are; leave the option out, the layer then starts anew"
+            f"the rows of its output layer are; leave the option out, and the layer starts anew "
+            f"where its shape does not fit"
         )
     own = resolve(options, saved, None, None, files.unknown)
     for line in differences.of_statistics(own, files, saved.path):

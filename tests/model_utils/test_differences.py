@@ -49,7 +49,13 @@ def info(*argv: str, device: Device = HERE, paddle: str | None = None) -> dict[s
         (("--dropout=0.2",), ("--dropout=0.4",), ["dropout was 0.2, is 0.4"]),
         (
             ("--batch_size=16", "--train_manifest=a,b"),
-            ("--train_manifest=a", "--num_workers=0", "--log_dir=x", "--num_epoch=60"),
+            (
+                "--train_manifest=a",
+                "--num_workers=0",
+                "--log_dir=x",
+                "--num_epoch=60",
+                "--max_steps=9",
+            ),
             [
                 "batch_size was 16, is 32: other batches, and another number of them in an epoch, "
                 "by which the schedule counts",
@@ -105,6 +111,7 @@ def test_other_data_and_devices_under_the_same_options() -> None:
     fewer, alone = differences.of_plans({"plan": {**plan, "utterances": 60, "devices": 1}}, plan)
     assert fewer.startswith("changed since then: utterances was 60, is 48: other batches")
     assert alone.startswith("changed since then: devices was 1, is 2: other batches")
+    assert "--lr_scaling" in alone
     [others] = differences.of_plans({"plan": {**plan, "durations": "2a"}}, plan)
     assert others.startswith("changed since then: as many utterances, but not the same ones: ")
 

@@ -140,7 +140,7 @@ def test_what_cannot_be_extended_is_refused_in_one_line(
         with pytest.raises(InputError, match="give --pretrained_model=FILE"):
             train_recogniser(options(new, tmp_path, "--extend_vocab", *more))
     source = checkpoint.load(model, optimizer=False)
-    with pytest.raises(InputError, match=r"no best\.json beside .*the layer then starts anew"):
+    with pytest.raises(InputError, match=r"no best\.json beside .*and the layer starts anew"):
         extended(options(new, tmp_path), replace(source, info=None))
     with pytest.raises(InputError, match=r"--rnn_layer_size=13: .* was trained with 12"):
         extended(options(new, tmp_path, "--rnn_layer_size=13"), source)
