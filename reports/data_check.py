@@ -136,8 +136,8 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _manifest(check: SplitCheck) -> str:
-    files = {check.manifest.where(index).rpartition(":")[0] for index in (0, -1)}
-    return ", ".join(sorted(files))
+    lines = map(check.manifest.where, range(len(check.manifest)))
+    return ", ".join(dict.fromkeys(line.rpartition(":")[0] for line in lines))
 
 
 def _listed(names: Sequence[str]) -> str:

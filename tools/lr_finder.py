@@ -50,10 +50,11 @@ def main() -> None:
             "rate is another one; leave the option out"
         )
     check_picture(Path(settings.output_path))
-    # Lengths that rise over the batches would look like a loss that rises with the rate.
-    batching = dataclasses.replace(
-        options[BatchSettings], sortagrad=False, shuffle_method="instance_shuffle"
-    )
+    # Lengths that rise over the batches would look like a loss that rises with the rate; batches of
+    # one length each scatter more than mixed ones.
+    batching = dataclasses.replace(options[BatchSettings], sortagrad=False)
+    if batching.batch_seconds is None:
+        batching = dataclasses.replace(batching, shuffle_method="instance_shuffle")
     run = dataclasses.replace(run, test_off=True)
     recogniser = resolve(options, None, files.vocab_path, files.mean_std_path, files.unknown)
     task, device = build_task(options.replaced(batching, run), recogniser)

@@ -65,6 +65,17 @@ def test_it_suggests_a_rate_and_leaves_a_picture(
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["lr_finder.png"]
 
 
+def test_batches_by_duration_are_kept(run: Callable[..., None], tmp_path: Path) -> None:
+    run(
+        "--batch_seconds=1",
+        "--num_steps=20",
+        "--lr_start=1e-3",
+        "--lr_end=0.1",
+        "--optimizer=adamw",
+    )
+    assert (tmp_path / "log" / "lr_finder.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
