@@ -5,18 +5,19 @@
 # make clean        remove what the commands above made, recordings and models excepted
 #
 # make PADDLE=paddlepaddle-gpu==3.3.1 PADDLE_INDEX=URL   another build of PaddlePaddle, see docs/install.md
+# make test PADDLE=paddlepaddle==2.6.2                   the same on the older line, in .venv-paddle2
 
 PYTHON ?= python3
-VENV ?= .venv
 DATA ?=
-# The build that was installed last stays until another one is asked for.
+# Each line of Paddle, known by its major version, has a lock file and an environment of its own.
+LINE = $(firstword $(subst ., ,$(lastword $(subst ==, ,$(PADDLE)))))
+VENV := $(or $(VENV),$(if $(filter 2,$(LINE)),.venv-paddle2,.venv))
+# There the build that was installed last stays until another one is asked for.
 -include $(VENV)/build.mk
 PADDLE ?= paddlepaddle==3.3.1
 PADDLE_INDEX ?=
-
-# One lock file for each line of Paddle: its major version chooses.
-LINE := $(firstword $(subst ., ,$(lastword $(subst ==, ,$(PADDLE)))))
 LOCK := requirements/paddle$(LINE).lock
+NEWEST_PYTHON := $(if $(filter 2,$(LINE)),12,13)
 STAMP := $(VENV)/.installed-$(subst ==,-,$(PADDLE))
 RUN := $(VENV)/bin/python
 # The CPU and the GPU build hold the same files: one has to go before the other comes.
@@ -31,7 +32,7 @@ requirements/paddle%.lock:
 
 # The packages are known by their folders when they are installed: a new one asks for it again.
 $(STAMP): $(LOCK) pyproject.toml $(wildcard */__init__.py)
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}; name another: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] <= (3, $(NEWEST_PYTHON)) else f"Python 3.11 to 3.$(NEWEST_PYTHON) is needed, {sys.executable} is {v[0]}.{v[1]}; name another: make PYTHON=python3.11")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	@rm -f $(VENV)/.installed-*
@@ -55,14 +56,14 @@ check: $(STAMP)
 	$(RUN) -m mypy
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-paddle2 $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # For maintainers: resolve the versions anew. Paddle itself is left out, make installs the build asked for.
 lock: $(STAMP)
 	$(RUN) -m pip install --quiet pip-tools
-	echo "$(PADDLE)" > $(VENV)/paddle.in
+	printf '%s\n' "$(PADDLE)" $(if $(filter 2,$(LINE)),'numpy<2') > $(VENV)/paddle.in
 	$(RUN) -m piptools compile --quiet --upgrade --strip-extras --no-emit-index-url --no-emit-trusted-host \
 		--no-emit-find-links --no-header --no-annotate --allow-unsafe --extra dev --extra quickstart \
 		--output-file $(VENV)/all.lock pyproject.toml $(VENV)/paddle.in
-	grep -v '^paddlepaddle' $(VENV)/all.lock > $(LOCK)
+	sed '/^paddlepaddle/d; /^#/d; /^$$/d' $(VENV)/all.lock > $(LOCK)
