@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from model_utils import runtime
+from model_utils.runtime import Device
 from model_utils.settings import DeviceSettings
 
 ROOT = Path(runtime.__file__).parent.parent
@@ -88,8 +89,9 @@ def test_a_gpu_build_is_asked_for_its_gpus(
 def test_what_cannot_be_set_any_more_is_refused() -> None:
     import paddle  # noqa: F401
 
-    runtime._set_environment(1, onednn=True)  # what tests/conftest.py set
-    for threads, onednn in ((2, True), (1, False)):
+    set_before = not runtime.known_wrong()  # by tests/conftest.py
+    runtime._set_environment(1, onednn=set_before)
+    for threads, onednn in ((2, set_before), (1, not set_before)):
         with pytest.raises(RuntimeError, match="imported before"):
             runtime._set_environment(threads, onednn)
 
@@ -104,22 +106,28 @@ def test_a_core_is_left_to_the_loader_where_there_are_more_than_two(
     assert runtime.prepare(DeviceSettings(use_gpu=False, num_threads=64)).threads == 64
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, ""), (2, "2 GPUs are visible")])
-def test_of_several_gpus_the_one_used_is_named(
-    count: int, said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_paddle_chooses_the_gpu_of_this_process(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    gpus = SimpleNamespace(
-        set_device=lambda name: None,
-        get_device=lambda: "gpu:0",
-        cuda=SimpleNamespace(device_count=lambda: count),
-    )
+    chosen: list[str] = []
+    gpus = SimpleNamespace(set_device=chosen.append, get_device=lambda: "gpu:1")
     monkeypatch.setattr(runtime, "gpu_missing", lambda: "")
     monkeypatch.setattr(runtime, "_set_environment", lambda threads, onednn: None)
     monkeypatch.setattr(runtime, "_import_paddle", lambda: SimpleNamespace(device=gpus))
-    assert runtime.prepare(DeviceSettings(num_threads=1)).name == "gpu:0"
-    printed, complaints = capfd.readouterr()
-    assert printed == "" and complaints.count("\n") == bool(said)
-    assert said in complaints and ("gpu:0" in complaints) == bool(said)
+    assert runtime.prepare(DeviceSettings(num_threads=1)) == Device("gpu:1", "plain", 1)
+    assert chosen == ["gpu"], "the second of two processes would be sent to the first GPU"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("version", "wrong"),
+    [("paddlepaddle 2.6.2", True), ("paddlepaddle-gpu 2.6.2", True), ("paddlepaddle 3.3.1", False)],
+)
+def test_which_line_compiles_convolutions_wrongly(
+    version: str, wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "paddle_version", lambda: version)
+    assert runtime.known_wrong() == (f"{version} compiles convolutions wrongly" if wrong else "")
 
 
 @pytest.mark.parametrize(
