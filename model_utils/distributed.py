@@ -72,7 +72,7 @@ def join() -> None:
     if world_size() > 1:
         import paddle
 
-        with contextlib.redirect_stdout(io.StringIO()):  # it lists flags that it set itself
+        with contextlib.redirect_stderr(io.StringIO()):  # it lists flags that are set
             paddle.distributed.init_parallel_env()
 
 

@@ -100,6 +100,7 @@ def test_batch_norm_sees_the_frames_of_both_processes(tmp_path: Path) -> None:
     for rank in (first, second):
         assert np.allclose(rank["mean"], 0.1 * mean.numpy().ravel(), atol=1e-6)
         assert np.allclose(rank["variance"], 0.9 + 0.1 * variance.numpy().ravel(), atol=1e-5)
+    assert "FLAGS" not in said
     numbers = json.loads(said.strip().splitlines()[-1])
     assert numbers == {"totals": [3.75, 1.0], "gathered": ["first", {"second": [2]}]}
 
