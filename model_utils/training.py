@@ -94,7 +94,8 @@ def train_recogniser(options: Options) -> Path | None:
         )
         if resumed is not None:
             again = trainer.resume(resumed)
-            if trainer.progress.epoch > run.num_epoch and not run.dry_run:
+            complete = trainer.progress.epoch > run.num_epoch and not trainer.progress.is_to_score
+            if complete and not run.dry_run:
                 print(
                     f"nothing to do: {resumed.path} is of epoch {trainer.progress.epoch - 1} "
                     f"and --num_epoch is {run.num_epoch}; a larger --num_epoch trains on"

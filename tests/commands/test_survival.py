@@ -173,3 +173,16 @@ def test_a_full_disk_ends_the_run_with_the_last_checkpoint_whole(
         checkpoint.load(newest)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_the_last_epochs_score_is_made_up_for(copied: Workspace) -> None:
+    last = copied / "models" / "param" / "2.pdparams"
+    info = checkpoint.read_info(last)
+    assert info is not None
+    checkpoint.amend(last, progress={**info["progress"], "is_to_score": True})
+    ran = copied.train("--num_epoch=2", "--resume_model=latest")
+    assert sum(line.startswith("Test [") for line in ran.out) == 1
+    again = checkpoint.read_info(last)
+    assert again is not None and not again["progress"]["is_to_score"]
+    ran = copied.train("--num_epoch=2", "--resume_model=latest")
+    assert any(line.startswith("nothing to do: ") for line in ran.out)
