@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from paddle import Tensor
 
+STARTED = time.time()
+"""When this process began, in seconds since 1970: a request to stop is younger."""
+
 LOST = 5
 """Exit code of a process that lost another one."""
 PATIENCE = 15.0
@@ -44,7 +47,7 @@ def local_size() -> int:
 def stop_request() -> Path | None:
     """The file whose presence asks all processes of this machine to save and stop.
 
-    None for a process that no launcher started.
+    None for a process that no launcher started. One from before `STARTED` was meant for others.
     """
     folder = os.environ.get(FOLDER)
     return stop_request_in(Path(folder)) if folder else None

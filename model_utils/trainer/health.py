@@ -28,10 +28,10 @@ class SkippedSteps:
             return
         self._count += 1
         if self._count == MAX_SKIPPED:
-            clip = "None" if settings.grad_clip is None else f"{settings.grad_clip:g}"
+            clip = "" if settings.grad_clip is None else f" below {settings.grad_clip:g}"
             raise InputError(
                 f"{MAX_SKIPPED} steps in a row were skipped ({outcome.problem}); "
-                f"try a --learning_rate ten times smaller, a --grad_clip below {clip}, "
+                f"try a --learning_rate ten times smaller, a --grad_clip{clip}, "
                 f"or a longer --warmup_steps"
             )
 

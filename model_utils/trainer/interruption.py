@@ -23,7 +23,11 @@ class Interruption:
     @property
     def is_asked(self) -> bool:
         """Whether to stop after this step."""
-        return self._asked is not None or (self._file is not None and self._file.exists())
+        return self._asked is not None or (
+            self._file is not None
+            and self._file.exists()
+            and self._file.stat().st_mtime > distributed.STARTED
+        )
 
     @contextmanager
     def listening(self) -> Iterator[None]:

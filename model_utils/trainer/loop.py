@@ -148,6 +148,7 @@ class Trainer:
                 the checkpoint from which to go on, saved for that where batches were done since
                 the last one.
         """
+        self._meet()
         num_batches = self.task.num_batches()
         folder = Path(self.run.log_dir) if distributed.is_main() else None
         self.log = RunLog(folder, self.run.num_epoch, num_batches)
@@ -174,6 +175,20 @@ class Trainer:
         finally:
             self.log.close()
         return ""
+
+    def _meet(self) -> None:
+        """Refuse processes that would train from different places.
+
+        Of several machines each reads the checkpoint from its own disk, or none.
+        """
+        place = (self.progress.epoch, self.progress.batch, self.task.num_batches())
+        for rank, other in enumerate(distributed.gathered(place)):
+            if other != place:
+                raise InputError(
+                    f"process {distributed.rank()} begins with epoch {place[0]}, batch {place[1]} "
+                    f"of {place[2]}, process {rank} with epoch {other[0]}, batch {other[1]} of "
+                    f"{other[2]}; all machines need the same data and checkpoints"
+                )
 
     def _train_epoch(self, epoch: int, num_batches: int) -> None:
         self.task.network.train()

@@ -13,6 +13,7 @@ from paddle import Tensor
 from regression import BATCHES, SETTINGS, Points, Regression, metrics, same, train
 
 from data_utils.errors import InputError
+from model_utils import distributed
 from model_utils.settings import OptimisationSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
@@ -153,3 +154,12 @@ def test_many_skipped_steps_end_the_run_with_its_last_good_weights(tmp_path: Pat
     weights = checkpoint.load(newest).weights
     at = checkpoint.load(tmp_path / "param" / "2").weights
     assert all(np.array_equal(weights[name], at[name]) for name in at)
+
+
+def test_processes_that_begin_at_different_places_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "gathered", lambda place: [place, (7, 3, BATCHES)])
+    with pytest.raises(InputError, match=r"epoch 1, batch 0 of 5, process 1 with epoch 7, batch 3"):
+        train(tmp_path)
+    assert not (tmp_path / "param").exists() and not (tmp_path / "log").exists()

@@ -57,3 +57,13 @@ def test_a_second_signal_ends_the_process() -> None:
     _, said = process.communicate(timeout=20)
     assert process.returncode == 128 + signal.SIGTERM
     assert said.count(b"stopping after this step") == 1 and b"stopped at once" in said
+
+
+def test_a_file_that_an_earlier_run_left_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(distributed.FOLDER, str(tmp_path))
+    request = distributed.stop_request_in(tmp_path)
+    request.touch()
+    os.utime(request, (distributed.STARTED - 5, distributed.STARTED - 5))
+    assert not Interruption().is_asked
