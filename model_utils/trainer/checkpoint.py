@@ -188,6 +188,8 @@ def load(path: str | Path, *, optimizer: bool = True) -> Checkpoint:
     if weights_path.suffix != WEIGHTS:
         weights_path = weights_path.with_name(weights_path.name + WEIGHTS)
     if not weights_path.is_file():
+        if Path(path).is_dir():
+            raise InputError(f"{path}: is a folder; {_inside(Path(path))}")
         raise InputError(f"{weights_path}: file not found; give the path of a .pdparams file")
     info = read_info(weights_path)
     hashes = (info or {}).get("files", {})
@@ -204,6 +206,17 @@ def load(path: str | Path, *, optimizer: bool = True) -> Checkpoint:
             )
         arrays[suffix] = read_arrays(companion)
     return Checkpoint(weights_path, arrays[WEIGHTS], arrays.get(OPTIMIZER), info)
+
+
+def _inside(folder: Path) -> str:
+    """What to give in place of a folder."""
+    found = sorted(folder.glob(f"*{WEIGHTS}"), key=lambda path: path.stat().st_mtime_ns)
+    if not found:
+        return "there is no checkpoint in it, give the path of a .pdparams file"
+    return (
+        f"give a checkpoint in it, such as {found[-1]}; train.py takes the newest of its "
+        f"--output_model_dir by --resume_model=latest"
+    )
 
 
 def read_info(path: Path) -> dict[str, Any] | None:
