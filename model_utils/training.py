@@ -108,9 +108,10 @@ def train_recogniser(options: Options) -> Path | None:
             pretrained.start(task.network)
         # The first epoch may be sorted, of which the others are nothing like.
         padding = task.padding_share(max(2, trainer.progress.epoch))
-        print(f"padding: {100 * padding:.1f} % of all frames")
+        print(f"padding: {100 * padding:.1f} % of all frames", file=sys.stderr)
         batching = options[BatchSettings]
-        print(dry_run(task, batching.batch_size, device, batching.batch_seconds))
+        memory = dry_run(task, batching.batch_size, device, batching.batch_seconds)
+        print(memory, file=None if run.dry_run else sys.stderr)
         if run.dry_run:
             return None
         stopped = trainer.train()
@@ -146,8 +147,9 @@ def build_task(
             f"--batch_seconds={batching.batch_seconds:g}: batches by duration hold utterances of "
             f"similar duration, instance_shuffle mixes them; give --shuffle_method=batch_shuffle"
         )
-    augmentation = AugmentationPipeline.load(batching.augment_conf_path)
-    print(options.table(), flush=True)
+    notes: list[str] = []
+    augmentation = AugmentationPipeline.load(batching.augment_conf_path, warn=notes.append)
+    print("\n".join([options.table(), *notes]), flush=True)
     cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
     corpus = open_corpus(recogniser, files, augmentation, run.seed, not run.test_off, cache)
     device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
@@ -181,6 +183,8 @@ def _going_on(run: RunSettings, model: Path | None) -> str:
         changed["pretrained_model"] = None
     if run.extend_vocab:
         changed["extend_vocab"] = False
+    if run.max_steps is not None:
+        changed["max_steps"] = None  # was reached
     return command_again(**changed)
 
 

@@ -149,7 +149,7 @@ class Running:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc")
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_process_that_dies_ends_the_others_within_a_minute(
     trained: Workspace, tmp_path: Path, rank: int
 ) -> None:
@@ -175,7 +175,9 @@ def test_a_process_that_is_stuck_is_found(trained: Workspace, tmp_path: Path) ->
     assert not Path(f"/proc/{stuck}").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_the_run_goes_on(
     trained: Workspace, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -109,7 +109,8 @@ def test_stops_at_random_batches_leave_the_same_weights(
         for step in steps:
             options = (f"--max_steps={step}", f"--num_workers={workers}", "--save_interval=1000")
             ran = work.train(*ALWAYS, *options, DYING)
-            assert any(f"stopped after {step} steps" in line for line in ran.out)
+            [line] = [line for line in ran.out if f"stopped after {step} steps" in line]
+            assert "--max_steps=None" in line and line.count("max_steps") == 2
         work.train(*ALWAYS, f"--num_workers={workers}", DYING)
         lost += final(work) != whole
     with capsys.disabled():
