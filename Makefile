@@ -1,6 +1,7 @@
 # make              install everything into .venv
 # make quickstart   generate a corpus, train, evaluate, transcribe   (DATA=folder: your own recordings)
 # make test         run the tests                                    (SPEECH_DATA=folder: the real ones too)
+# make test-all     those too that take minutes each: campaigns of kills and stops, several machines
 # make check        format, lint and types
 # make clean        remove what the commands above made, recordings and models excepted
 #
@@ -23,7 +24,7 @@ RUN := $(VENV)/bin/python
 # The CPU and the GPU build hold the same files: one has to go before the other comes.
 OTHER_BUILD := $(if $(findstring paddlepaddle-gpu,$(PADDLE)),paddlepaddle,paddlepaddle-gpu)
 
-.PHONY: install $(VENV) quickstart test check clean lock
+.PHONY: install $(VENV) quickstart test test-all check clean lock
 
 install $(VENV): $(STAMP)
 
@@ -49,6 +50,9 @@ quickstart: $(STAMP)
 
 test: $(STAMP)
 	$(RUN) -m pytest $(ARGS)
+
+test-all: $(STAMP)
+	$(RUN) -m pytest -m 'slow or not slow' $(ARGS)
 
 check: $(STAMP)
 	$(RUN) -m ruff format --check .
