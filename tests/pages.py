@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-HOME = Path(__file__).resolve().parents[2]
+HOME = Path(__file__).resolve().parents[1]
 
 PAGES = sorted(
     [*HOME.glob("*.md"), *HOME.glob("docs/*.md"), HOME / "dataset" / "README.md"],
