@@ -86,6 +86,8 @@ def save(
     import paddle
 
     for key, value in weights.items():
+        if value.stop_gradient:  # no parameter: its name, saved too, counts what was done before
+            value.name = key
         if not bool(paddle.isfinite(value).all()):
             raise InputError(
                 f"{folder / name}: not saved, {key} is not finite any more; try a smaller "
