@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -322,6 +323,21 @@ def test_other_things_than_a_dictionary_are_refused(content: Any, tmp_path: Path
     path = tmp_path / "1.pdparams"
     path.write_bytes(pickle.dumps(content, 2))
     assert "a dictionary of arrays expected" in refused(path)
+
+
+@pytest.mark.parametrize("module", [b"numpy.core.multiarray", b"numpy._core.multiarray"])
+@pytest.mark.parametrize("named", [True, False])
+def test_files_of_both_lines_of_paddle_are_read(module: bytes, named: bool, tmp_path: Path) -> None:
+    # Paddle 2 writes a parameter as (its own name, array); NumPy 1 and 2 name different modules.
+    array = np.arange(6, dtype="float32").reshape(2, 3)
+    notes = {"weight": "linear_0.w_0"}
+    value = ("linear_0.w_0", array) if named else array
+    content = pickle.dumps({"weight": value, "StructuredToParameterName@@": notes}, 2)
+    path = tmp_path / "1.pdparams"
+    path.write_bytes(re.sub(rb"numpy\._?core\.multiarray", module, content))
+    assert module in path.read_bytes()
+    read = checkpoint.read_arrays(path)
+    assert list(read) == ["weight"] and np.array_equal(read["weight"], array)
 
 
 # Weights and networks
