@@ -116,8 +116,8 @@ def train_recogniser(options: Options) -> Path | None:
             return None
         stopped = trainer.train()
         if stopped:
-            print(f"{stopped}; to go on: {_going_on(run, trainer.last_saved)}")
-        print(f"model: {trainer.last_saved}")
+            print(f"{stopped}; to go on: {_going_on(run, trainer.keeper.last)}")
+        print(f"model: {trainer.keeper.last}")
         if trainer.progress.best is not None:
             print(f"best: {_best(trainer)}")
         print(f"curves: visualdl --logdir={run.log_dir}")
@@ -254,7 +254,10 @@ def _report_resumed(
 
 def _report_best(trainer: "Trainer", folder: Path) -> None:
     """Say of the best score so far what the files in `folder` do not."""
-    place, kept = folder / f"{checkpoint.BEST}{checkpoint.WEIGHTS}", trainer.best_checkpoint()
+    place, kept = (
+        folder / f"{checkpoint.BEST}{checkpoint.WEIGHTS}",
+        trainer.keeper.best(trainer.progress.best),
+    )
     if kept == place:
         return
     if place.is_file() and not _is_of_run(place, trainer.progress.run):
@@ -277,7 +280,7 @@ def _is_of_run(weights: Path, run: str) -> bool:
 
 
 def _best(trainer: "Trainer") -> str:
-    best, kept = trainer.progress.best, trainer.best_checkpoint()
+    best, kept = trainer.progress.best, trainer.keeper.best(trainer.progress.best)
     assert best is not None
     return (
         f"epoch {best['epoch']}, {best['set']} {best['measure']} {best['value']:.5f}, "

@@ -40,7 +40,7 @@ def main() -> None:
     runtime.prepare(DeviceSettings(use_gpu=False))
 
     # Imports Paddle.
-    from model_utils.trainer.averaging import best_epochs, newest_epochs, write_average
+    from model_utils.trainer.checkpoint_means import best_epochs, newest_epochs, write_average
 
     folder = Path(settings.model_dir)
     if settings.last is not None:

@@ -60,20 +60,18 @@ def main() -> None:
     task, device = build_task(options.replaced(batching, run), recogniser)
 
     # These import Paddle, which is set up now.
-    from model_utils.trainer.precision import Precision
     from model_utils.trainer.range_test import range_test
+    from model_utils.trainer.updating import Updater
     from reports.range_test import draw_range_test
 
-    optimisation = options[OptimisationSettings]
+    updater = Updater(task, options[OptimisationSettings], device, run.seed)
     with task, tqdm(total=settings.num_steps, unit=" steps", disable=None) as bar:
         found = range_test(
             task,
-            optimisation,
-            Precision(optimisation.amp, device),
+            updater,
             lr_start=settings.lr_start,
             lr_end=settings.lr_end,
             num_steps=settings.num_steps,
-            seed=run.seed,
             step_done=bar.update,
         )
     suggestion = found.suggestion

@@ -1,7 +1,6 @@
 """Signs that a run goes nowhere, told in time and with cures."""
 
 from data_utils.errors import InputError
-from model_utils.settings import OptimisationSettings
 from model_utils.trainer.gradients import Outcome
 from model_utils.trainer.task import Score
 
@@ -12,12 +11,17 @@ MAX_COLLAPSED = 3
 
 
 class SkippedSteps:
-    """Counts the steps in a row that overflowed."""
+    """Counts the steps in a row that overflowed.
 
-    def __init__(self) -> None:
+    Args:
+        grad_clip: in force, for the advice.
+    """
+
+    def __init__(self, grad_clip: float | None) -> None:
         self._count = 0
+        self._grad_clip = grad_clip
 
-    def judge(self, outcome: Outcome, settings: OptimisationSettings) -> None:
+    def judge(self, outcome: Outcome) -> None:
         """Take in a step.
 
         Raises:
@@ -28,7 +32,7 @@ class SkippedSteps:
             return
         self._count += 1
         if self._count == MAX_SKIPPED:
-            clip = "" if settings.grad_clip is None else f" below {settings.grad_clip:g}"
+            clip = "" if self._grad_clip is None else f" below {self._grad_clip:g}"
             raise InputError(
                 f"{MAX_SKIPPED} steps in a row were skipped ({outcome.problem}); "
                 f"try a --learning_rate ten times smaller, a --grad_clip{clip}, "

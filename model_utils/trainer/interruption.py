@@ -20,7 +20,6 @@ class Interruption:
         self._asked: float | None = None
         self._file = distributed.stop_request()
 
-    @property
     def is_asked(self) -> bool:
         """Whether to stop after this step."""
         return self._asked is not None or (

@@ -4,27 +4,25 @@ It knows steps, checkpoints, schedules and logs; what is trained, and on what, a
 """
 
 import dataclasses
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import paddle
 
 from data_utils.errors import InputError
 from model_utils import distributed, runtime
 from model_utils.settings import OptimisationSettings, RunSettings, ScheduleSettings
-from model_utils.trainer import checkpoint, gradients, optimisation, schedules
-from model_utils.trainer.averaging import RunningAverage
+from model_utils.trainer import checkpoint, schedules
 from model_utils.trainer.checkpoint import Checkpoint
 from model_utils.trainer.gradients import Outcome
 from model_utils.trainer.health import Collapse, SkippedSteps
 from model_utils.trainer.interruption import Interruption
-from model_utils.trainer.precision import Precision
+from model_utils.trainer.keeping import Keeper
 from model_utils.trainer.progress import Progress
 from model_utils.trainer.runlog import RunLog
 from model_utils.trainer.task import Score, Task
+from model_utils.trainer.updating import Updater
 from model_utils.trainer.watchdog import Watchdog
 
 
@@ -57,23 +55,19 @@ class Trainer:
         options: Mapping[str, Any],
     ) -> None:
         self.task = task
-        self.settings = settings
         self.schedule = schedule
         self.run = run
         self.device = device
         self.options = dict(options)
         self.progress = Progress()
-        self.optimizer = optimisation.build_optimizer(settings, task.network)
-        self.precision = Precision(settings.amp, device)
-        self.average = RunningAverage(task.network, settings.ema_decay)
-        self._skipped = SkippedSteps()
+        self.updater = Updater(task, settings, device, run.seed)
+        self.keeper = Keeper(run)
+        self._skipped = SkippedSteps(settings.grad_clip)
         self._collapse = Collapse()
         self._interruption = Interruption()
         self._watchdog = Watchdog(run.watchdog_seconds)
         self._is_asked_to_stop = False
-        self.last_saved: Path | None = None
-        """The newest checkpoint of this run, `best` apart, or the one it goes on from."""
-        self._folders = [Path(run.output_model_dir)]
+        self._versions = runtime.versions()
 
     def resume(self, saved: Checkpoint) -> list[str]:
         """Go on where `saved` stopped: weights, optimizer, place in the epoch, best score.
@@ -87,21 +81,14 @@ class Trainer:
         Raises:
             InputError: it is of another network or optimizer, or does not know its place.
         """
-        checkpoint.set_weights(self.task.network, saved)
-        self.last_saved = saved.path
-        self._folders.append(saved.path.parent)
-        if saved.optimizer is not None:
-            trained = optimisation.restore_optimizer(
-                self.optimizer, self.task.network, saved.optimizer, str(saved.path)
-            )
-            self.average.resume(trained)
+        self.updater.restore(saved)
+        self.keeper.goes_on_from(saved.path)
         if saved.info is None:
             self.progress = Progress(
                 epoch=saved.epoch + 1, step=saved.epoch * self.task.num_batches()
             )
             return []
         self.progress = Progress.of(saved.info.get("progress"), saved.path)
-        self.precision.restore(saved.info.get("precision", {}))
         before, changed = saved.info.get("plan", {}), []
         if self.progress.batch:
             changed = [
@@ -112,22 +99,6 @@ class Trainer:
         if changed:
             self.progress.batch = 0
         return changed
-
-    def best_checkpoint(self) -> Path | None:
-        """The checkpoint of the best score so far, in this run's folder or the resumed one's.
-
-        None where there is no such score, or its checkpoint is not there any more: a file of that
-        name may be of another run, or of an epoch later than the one resumed from.
-        """
-        best = self.progress.best
-        if best is None:
-            return None
-        for folder in self._folders:
-            for name in (checkpoint.BEST, best["epoch"]):
-                path = folder / f"{name}{checkpoint.WEIGHTS}"
-                if path.is_file() and _holds(path, best):
-                    return path
-        return None
 
     def learning_rate(self, epoch: int, batch: int) -> float:
         """The rate of one batch of the run, on as many devices as there are."""
@@ -152,7 +123,7 @@ class Trainer:
         num_batches = self.task.num_batches()
         folder = Path(self.run.log_dir) if distributed.is_main() else None
         self.log = RunLog(folder, self.run.num_epoch, num_batches)
-        self.log.keep_options(self.options, runtime.versions())
+        self.log.keep_options(self.options, self._versions)
         try:
             with self._interruption.listening(), self._watchdog.watching():
                 self.log.list_left_out(self.task.left_out())
@@ -169,9 +140,9 @@ class Trainer:
         except Stopped as stopped:
             return str(stopped)
         except InputError as error:
-            if self.last_saved is None:
+            if self.keeper.last is None:
                 raise
-            raise InputError(f"{error}; go on with --resume_model={self.last_saved}") from None
+            raise InputError(f"{error}; go on with --resume_model={self.keeper.last}") from None
         finally:
             self.log.close()
         return ""
@@ -216,6 +187,9 @@ class Trainer:
                     self._save(f"{epoch}_batch_{number + 1}", epoch)
                 self._stop_if_due(epoch)
         self.log.end_epoch()
+        lost = [problem for each in distributed.gathered(lost) for problem in each]
+        for problem in lost:  # those of other processes are news to the main one
+            self.log.left_out(problem)
         if lost and not trained:
             raise InputError(
                 f"epoch {epoch}: nothing was learned, all {len(lost)} items had to be left out; "
@@ -237,34 +211,12 @@ class Trainer:
             raise
 
     def _step(self, parts: list[Any], rate: float) -> Outcome:
-        """One update from the parts of a batch: here those of this process, one after the other."""
-        # Dropout is a function of (seed, step, rank): a resumed run draws what it would have drawn.
-        key = [self.run.seed, self.progress.step, distributed.rank()]
-        paddle.seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
-        parameters = self.task.network.parameters()
-        total, items = 0.0, 0
-        for part in parts:
-            with self.precision.computing():
-                losses = self.task.losses(part)
-            if losses.shape[0] > 0:
-                loss = losses.sum()
-                (loss * self.precision.scale).backward()
-                total, items = total + float(loss), items + self.task.size(part)
-        outcome = gradients.combine(
-            parameters, total, items, self.precision.scale, self._interruption.is_asked
-        )
+        """One update, and what it shows of the run's health."""
+        outcome = self.updater.step(parts, rate, self.progress.step, self._interruption.is_asked)
         self._is_asked_to_stop |= outcome.is_asked_to_stop
-        self.precision.judge(outcome.is_finite)
-        if outcome.is_good:
-            kept = optimisation.kept_share(self.settings, outcome.norm)
-            gradients.scale(parameters, kept / (outcome.items * outcome.scale))
-            self.optimizer.set_lr(rate)
-            self.optimizer.step()
-            self.average.update(self.progress.step)
-        elif not outcome.is_finite and not self.precision.is_searching:
+        if not outcome.is_finite and not self.updater.precision.is_searching:
             self._name_skipped(parts, outcome)
-        self._skipped.judge(outcome, self.settings)
-        self.optimizer.clear_grad()
+        self._skipped.judge(outcome)
         self._watchdog.step_done()
         return outcome
 
@@ -294,7 +246,7 @@ class Trainer:
             return
         self.task.network.eval()
         scores: dict[str, Score] = {}
-        with self.average.in_place():
+        with self.updater.average.in_place():
             for name in self.task.score_sets:
                 scores[name] = score = self.task.score(name, self._scored_batch)
                 self.log.score(epoch, name, score.name, score.value, score.detail)
@@ -304,51 +256,28 @@ class Trainer:
         if better:
             self._save(checkpoint.BEST, epoch)
         # Last: a run that is killed before scores this epoch again, and saves the best again.
-        if self.last_saved is not None and distributed.is_main():
-            checkpoint.amend(self.last_saved, progress=dataclasses.asdict(self.progress))
+        self.keeper.amend(self.progress)
         if advice := self._collapse.judge(score):
             self.log.warn(advice)
 
     def _scored_batch(self) -> None:
         self._watchdog.step_done()
         # Of several processes none may leave the others waiting: they finish the scoring.
-        if self._interruption.is_asked and distributed.world_size() == 1:
+        if self._interruption.is_asked() and distributed.world_size() == 1:
             raise Stopped("stopped as asked")
 
     def _save(self, name: str, epoch: int) -> None:
-        """Write a checkpoint, and remove those that are not to be kept."""
-        if distributed.is_main():
-            self._write(name, epoch)
-        if name != checkpoint.BEST:
-            self.last_saved = Path(self.run.output_model_dir) / f"{name}{checkpoint.WEIGHTS}"
-        self._watchdog.step_done()
-
-    def _write(self, name: str, epoch: int) -> None:
-        folder = Path(self.run.output_model_dir)
-        self.progress.run = self.progress.run or uuid.uuid4().hex
         info = {
             "format": 1,
             "epoch": epoch,
-            "progress": dataclasses.asdict(self.progress),
-            "precision": self.precision.state(),
+            "precision": self.updater.precision.state(),
             "plan": self.task.plan(),
             **self.task.describe(),
             "options": self.options,
             "device": dataclasses.asdict(self.device),
-            "versions": runtime.versions(),
+            "versions": self._versions,
         }
-        with self.average.in_place() as trained:
+        with self.updater.average.in_place() as trained:
             weights = checkpoint.weights_of(self.task.network)
-            state = optimisation.optimizer_state(self.optimizer, self.task.network, trained)
-            checkpoint.save(folder, name, weights, state, info)
-        if self.run.keep_ckpt is not None:
-            checkpoint.prune(folder, self.progress.run, self.run.keep_ckpt, self.run.keep_epochs)
-
-
-def _holds(path: Path, best: Mapping[str, Any]) -> bool:
-    """Whether the weights at `path` are those that had the score `best`."""
-    try:
-        info = checkpoint.read_info(path) or {}
-    except InputError:
-        return False  # damaged: whosever it was
-    return bool(info.get("epoch") == best["epoch"] and info.get("progress", {}).get("best") == best)
+            self.keeper.save(name, weights, self.updater.state(trained), info, self.progress)
+        self._watchdog.step_done()

@@ -63,6 +63,10 @@ class Progress:
             ) from None
         return progress
 
+    def describe(self) -> dict[str, Any]:
+        """JSON values, from which `of` makes an equal place."""
+        return dataclasses.asdict(self)
+
     def judge(self, epoch: int, name: str, score: Score, patience: int) -> bool:
         """Take in the score of an epoch; whether it is the best so far.
 

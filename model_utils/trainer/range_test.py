@@ -9,15 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import paddle
 
 from data_utils.errors import InputError
-from model_utils import distributed
-from model_utils.settings import OptimisationSettings
-from model_utils.trainer import gradients, optimisation
-from model_utils.trainer.gradients import Outcome
-from model_utils.trainer.precision import Precision
 from model_utils.trainer.task import Task
+from model_utils.trainer.updating import Updater
 
 MEMORY = 0.9
 """Weight of the past in the smoothed loss."""
@@ -74,13 +69,11 @@ class RangeTest:
 
 def range_test(
     task: Task[Any],
-    settings: OptimisationSettings,
-    precision: Precision,
+    updater: Updater,
     *,
     lr_start: float,
     lr_end: float,
     num_steps: int,
-    seed: int = 0,
     step_done: Callable[[], object] = lambda: None,
 ) -> RangeTest:
     """Train `num_steps` steps at rates that rise geometrically, or until the loss is lost.
@@ -89,33 +82,22 @@ def range_test(
 
     Args:
         task: what is trained; its epochs follow one another as often as it takes.
-        settings: how gradients become weights.
-        precision: of the forward pass.
+        updater: makes the steps.
         lr_start: rate of the first step.
         lr_end: rate of the last one.
         num_steps: how many, at least 2.
-        seed: of dropout.
         step_done: called after each step.
     """
     found = RangeTest()
-    optimizer = optimisation.build_optimizer(settings, task.network)
     task.network.train()
     batches = _endless(task)
     for step in range(num_steps):
         rate = lr_start * (lr_end / lr_start) ** (step / (num_steps - 1))
-        key = [seed, step, distributed.rank()]
-        paddle.seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
-        outcome = _gradient(task, next(batches), precision)
-        precision.judge(outcome.is_finite)
+        outcome = updater.step(next(batches), rate, step)
         if outcome.is_good:
-            kept = optimisation.kept_share(settings, outcome.norm)
-            gradients.scale(task.network.parameters(), kept / (outcome.items * outcome.scale))
-            optimizer.set_lr(rate)
-            optimizer.step()
             found.add(rate, outcome.loss)
-        optimizer.clear_grad()
         step_done()
-        if found.is_over() or not (outcome.is_finite or precision.is_searching):
+        if found.is_over() or not (outcome.is_finite or updater.precision.is_searching):
             break
     return found
 
@@ -126,18 +108,3 @@ def _endless(task: Task[Any]) -> Iterator[list[Any]]:
     while True:
         yield from task.train_batches(epoch)
         epoch += 1
-
-
-def _gradient(task: Task[Any], parts: list[Any], precision: Precision) -> Outcome:
-    """The gradient of a batch, as training computes it."""
-    total, items = 0.0, 0
-    for part in parts:
-        with precision.computing():
-            losses = task.losses(part)
-        if losses.shape[0] > 0:
-            loss = losses.sum()
-            (loss * precision.scale).backward()
-            total, items = total + float(loss), items + task.size(part)
-    return gradients.combine(
-        task.network.parameters(), total, items, precision.scale, is_asked_to_stop=False
-    )

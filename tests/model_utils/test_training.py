@@ -111,11 +111,11 @@ def test_a_plateau_needs_a_score(train: Say) -> None:
 
 
 def test_the_share_of_padding_is_told(train: Say, corpus: Corpus) -> None:
-    out, _ = train("--max_steps=1")
+    _, said = train("--max_steps=1")
     # Tones of 0.15 s, sorted: 1 1 | 1 1 | 2 2.
-    assert those(out, "padding: ") == ["padding: 0.0 % of all frames"]
-    out, _ = train("--max_steps=1", "--batch_size=6")
-    assert those(out, "padding: ") == ["padding: 33.3 % of all frames"], "8 tones of 12 are heard"
+    assert those(said, "padding: ") == ["padding: 0.0 % of all frames"]
+    _, said = train("--max_steps=1", "--batch_size=6")
+    assert those(said, "padding: ") == ["padding: 33.3 % of all frames"], "8 tones of 12 are heard"
 
 
 def test_batches_by_duration(train: Say, tmp_path: Path) -> None:

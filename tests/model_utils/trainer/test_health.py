@@ -5,32 +5,30 @@ import math
 import pytest
 
 from data_utils.errors import InputError
-from model_utils.settings import OptimisationSettings
 from model_utils.trainer.gradients import Outcome
 from model_utils.trainer.health import MAX_COLLAPSED, MAX_SKIPPED, Collapse, SkippedSteps
 from model_utils.trainer.task import Score
 
-SETTINGS = OptimisationSettings(grad_clip=5.0)
 GOOD = Outcome(1.0, 4, 1.0, 1.0, False)
 BROKEN = Outcome(math.nan, 4, math.nan, 1.0, False)
 EMPTY = Outcome(math.nan, 0, 0.0, 1.0, False)
 
 
 def test_a_run_of_skipped_steps_ends_with_advice() -> None:
-    steps = SkippedSteps()
+    steps = SkippedSteps(5.0)
     for _ in range(MAX_SKIPPED - 1):
-        steps.judge(BROKEN, SETTINGS)
-    steps.judge(EMPTY, SETTINGS)  # says nothing
-    with pytest.raises(InputError, match=r"20 steps in a row.*loss is nan.*--learning_rate"):
-        steps.judge(BROKEN, SETTINGS)
+        steps.judge(BROKEN)
+    steps.judge(EMPTY)  # says nothing
+    with pytest.raises(InputError, match=r"20 steps in a row.*loss is nan.*--grad_clip below 5,"):
+        steps.judge(BROKEN)
 
 
 def test_a_good_step_between_starts_the_count_anew() -> None:
-    steps = SkippedSteps()
+    steps = SkippedSteps(5.0)
     for _ in range(3):
         for _ in range(MAX_SKIPPED - 1):
-            steps.judge(BROKEN, SETTINGS)
-        steps.judge(GOOD, SETTINGS)
+            steps.judge(BROKEN)
+        steps.judge(GOOD)
 
 
 def test_a_collapse_is_told_once() -> None:

@@ -19,19 +19,19 @@ def test_a_signal_is_a_request(number: signal.Signals) -> None:
     interruption = Interruption()
     before = signal.getsignal(number)
     with interruption.listening():
-        assert not interruption.is_asked
+        assert not interruption.is_asked()
         for _ in range(3):  # launchers repeat it
             os.kill(os.getpid(), number)
-        assert interruption.is_asked
+        assert interruption.is_asked()
     assert signal.getsignal(number) is before
 
 
 def test_a_file_of_the_launcher_is_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(distributed.FOLDER, str(tmp_path))
     interruption = Interruption()
-    assert not interruption.is_asked
+    assert not interruption.is_asked()
     distributed.stop_request_in(tmp_path).touch()
-    assert interruption.is_asked
+    assert interruption.is_asked()
 
 
 WAITS = """
@@ -66,4 +66,4 @@ def test_a_file_that_an_earlier_run_left_is_none(
     request = distributed.stop_request_in(tmp_path)
     request.touch()
     os.utime(request, (distributed.STARTED - 5, distributed.STARTED - 5))
-    assert not Interruption().is_asked
+    assert not Interruption().is_asked()

@@ -303,7 +303,7 @@ def worsening(tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = Regression(("dev",))
     task.scores = {"dev": [0.3, 0.4, 0.2]}
     trainer = train(folder, task)
-    assert trainer.best_checkpoint() == folder / "param" / "best.pdparams"
+    assert trainer.keeper.best(trainer.progress.best) == folder / "param" / "best.pdparams"
     return folder
 
 
@@ -317,10 +317,10 @@ def test_the_best_of_an_earlier_place_is_its_epochs_own_file(
     trainer = train(folder, task, resume=folder / "param" / "1", num_epoch=2)
     assert trainer.progress.best is not None and trainer.progress.best["value"] == 0.3
     # best.* is of an epoch that this run has not come to.
-    assert trainer.best_checkpoint() == folder / "param" / "1.pdparams"
+    assert trainer.keeper.best(trainer.progress.best) == folder / "param" / "1.pdparams"
     for path in (folder / "param").glob("1.*"):
         path.unlink()
-    assert trainer.best_checkpoint() is None
+    assert trainer.keeper.best(trainer.progress.best) is None
 
 
 def test_the_best_stays_where_it_was_when_a_run_goes_on_elsewhere(
@@ -329,10 +329,10 @@ def test_the_best_stays_where_it_was_when_a_run_goes_on_elsewhere(
     task = Regression(("dev",))
     task.scores = {"dev": [0.5]}
     trainer = train(tmp_path, task, resume=worsening / "param" / "3", num_epoch=4)
-    assert trainer.best_checkpoint() == worsening / "param" / "best.pdparams"
+    assert trainer.keeper.best(trainer.progress.best) == worsening / "param" / "best.pdparams"
     (tmp_path / "param" / "best.json").write_text("{damaged")
     (tmp_path / "param" / "best.pdparams").write_bytes(b"")
-    assert trainer.best_checkpoint() == worsening / "param" / "best.pdparams"
+    assert trainer.keeper.best(trainer.progress.best) == worsening / "param" / "best.pdparams"
 
 
 def test_a_score_that_is_no_number_is_never_the_best(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from regression import DEVICE, SETTINGS, Regression, train
 from data_utils.errors import InputError
 from model_utils.settings import OptimisationSettings, ScheduleSettings
 from model_utils.trainer import checkpoint
-from model_utils.trainer.precision import Precision
 from model_utils.trainer.range_test import DIVERGED, SETTLED, RangeTest, range_test
+from model_utils.trainer.updating import Updater
 
 SGD = OptimisationSettings(optimizer="sgd", momentum=0.0, weight_decay=0.0, grad_clip=None)
 
@@ -21,12 +21,10 @@ def run(
 ) -> RangeTest:
     return range_test(
         task,
-        settings,
-        Precision("off", DEVICE),
+        Updater(task, settings, DEVICE, seed=1),
         lr_start=start,
         lr_end=end,
         num_steps=steps,
-        seed=1,
     )
 
 

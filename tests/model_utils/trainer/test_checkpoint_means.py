@@ -10,7 +10,7 @@ from regression import Regression, train
 
 from data_utils.errors import InputError
 from model_utils.trainer import checkpoint
-from model_utils.trainer.averaging import (
+from model_utils.trainer.checkpoint_means import (
     average_checkpoints,
     best_epochs,
     newest_epochs,
