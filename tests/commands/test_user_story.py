@@ -200,7 +200,8 @@ def test_a_resumed_log_goes_on_with_the_next_epoch(story: Story) -> None:
 
 def test_training_says_nothing_else_but_advice(story: Story) -> None:
     for ran in (story.first, story.resumed):
-        assert [line.partition(":")[0] for line in ran.err] == ["use_gpu", "warning"], ran.err
+        said = [line.partition(":")[0] for line in ran.err]
+        assert said == ["use_gpu", "warning", "padding", "heaviest batch"], ran.err
         assert "going on with the CPU" in ran.err[0] and "--dev_manifest" in ran.err[1]
 
 
