@@ -80,10 +80,6 @@ def test_the_rate_is_scaled_and_printed_as_users_know_it(
     assert "learning rate: 0.00020000" in "\n".join(ran.out)
     assert sum("训练数据数量" in line for line in ran.out) == 1
     assert len(list((tmp_path / "models" / "param").glob("1.*"))) == 3
-    ran = work.train(
-        "--num_epoch=1", "--learning_rate=1e-4", "--nproc_per_node=2", "--lr_scaling=sqrt"
-    )
-    assert "learning rate: 0.00014142" in "\n".join(ran.out)
 
 
 def test_a_mistake_is_said_once(trained: Workspace, tmp_path: Path) -> None:

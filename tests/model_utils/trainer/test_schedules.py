@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_utils.settings import ScheduleSettings
-from model_utils.trainer.schedules import Place, learning_rate
+from model_utils.trainer.schedules import Place, device_factor, learning_rate
 
 NUM_BATCHES, NUM_EPOCH, PEAK = 7, 12, 0.3
 TOTAL = NUM_BATCHES * NUM_EPOCH
@@ -172,3 +172,12 @@ def test_a_longer_run_goes_on_along_the_longer_one_cycle() -> None:
     # Half of the longer run is done: it is on its way down, neither at the top nor at the end.
     stretched = learning_rate(settings, Place(NUM_EPOCH + 1, 0, NUM_BATCHES, 2 * NUM_EPOCH))
     assert 0.5 < stretched < 1.0
+
+
+@pytest.mark.parametrize(
+    ("scaling", "factors"),
+    [("linear", [1, 2, 8]), ("sqrt", [1, 2**0.5, 8**0.5]), ("none", [1] * 3)],
+)
+def test_devices_scale_the_rate(scaling: Any, factors: list[float]) -> None:
+    found = [device_factor(scaling, devices) for devices in (1, 2, 8)]
+    assert found == pytest.approx(factors, rel=1e-12)
