@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from data_utils.atomic import check_place
 from data_utils.errors import InputError
 from model_utils import distributed, runtime
 from model_utils.settings import DeviceSettings, RunSettings
@@ -50,7 +51,12 @@ def processes(settings: DeviceSettings) -> int:
 
 
 def run_processes(count: int, settings: RunSettings) -> int:
-    """Run this command again as `count` processes, and return its exit code."""
+    """Run this command again as `count` processes, and return its exit code.
+
+    Raises:
+        InputError: the folder of logs cannot be written.
+    """
+    check_place(Path(settings.log_dir) / "new")
     name = datetime.now().strftime("processes-%Y%m%d-%H%M%S-")
     Path(settings.log_dir).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=name, dir=settings.log_dir))

@@ -119,6 +119,20 @@ def _room(folder: Path) -> Iterator[None]:
         ) from None
 
 
+def sweep(folder: Path, before: float) -> None:
+    """Remove what saves left half written that were killed.
+
+    Args:
+        folder: of the checkpoints.
+        before: a file that was touched later may be in work; seconds since 1970.
+    """
+    for path in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\..+\.(pdparams|pdopt|json)\.\d+\.tmp", path.name):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
+
+
 def prune(folder: Path, run: str, keep: int, epochs: Collection[int] = ()) -> None:
     """Remove the older checkpoints of a run.
 

@@ -28,6 +28,11 @@ class Keeper:
         self._folder = Path(run.output_model_dir)
         self._folders = [self._folder]
 
+    def sweep(self) -> None:
+        """Remove what killed saves of earlier processes left half written."""
+        if distributed.is_main():
+            checkpoint.sweep(self._folder, distributed.STARTED)
+
     def goes_on_from(self, path: Path) -> None:
         """Note the checkpoint that the run was resumed from."""
         self.last = path

@@ -120,6 +120,7 @@ class Trainer:
                 the last one.
         """
         self._meet()
+        self.keeper.sweep()
         num_batches = self.task.num_batches()
         folder = Path(self.run.log_dir) if distributed.is_main() else None
         self.log = RunLog(folder, self.run.num_epoch, num_batches)

@@ -6,7 +6,7 @@ import pytest
 
 from data_utils.errors import InputError
 from model_utils import launch, runtime
-from model_utils.settings import DeviceSettings
+from model_utils.settings import DeviceSettings, RunSettings
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,9 @@ def test_a_launcher_that_cannot_start_says_why(
     (tmp_path / "launcher.log").write_text("No module named paddle\n")
     assert launch._explain(1, tmp_path, 2) == 1
     assert "No module named paddle" in capsys.readouterr().err
+
+
+def test_a_folder_of_logs_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("a file")
+    with pytest.raises(InputError, match=r"log is no folder"):
+        launch.run_processes(2, RunSettings(log_dir=str(tmp_path / "log")))

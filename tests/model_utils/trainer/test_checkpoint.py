@@ -429,3 +429,15 @@ def test_the_bytes_do_not_tell_what_a_process_did_before(tmp_path: Path) -> None
         checkpoint.save(tmp_path, name, checkpoint.weights_of(layer), {}, {"epoch": 1})
         saved.append((tmp_path / f"{name}.pdparams").read_bytes())
     assert saved[0] == saved[1]
+
+
+def test_what_killed_saves_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    names = [".3.pdparams.77.tmp", ".3_batch_2.pdopt.77.tmp", ".3.json.77.tmp"]
+    others = ["3.pdparams", ".notes.tmp", "a.tmp", ".4.pdparams.78.tmp"]
+    for name in names + others:
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (1000, 1000))
+    os.utime(tmp_path / ".4.pdparams.78.tmp", (3000, 3000))  # in work
+    checkpoint.sweep(tmp_path, before=2000)
+    checkpoint.sweep(tmp_path / "not there", before=2000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 
 from workspace import HOME
@@ -37,8 +38,11 @@ def test_a_stuck_process_ends_and_shows_where_it_was() -> None:
 
 
 def test_it_ends_with_its_block_and_can_be_left_out() -> None:
+    before = threading.active_count()
     for seconds in (0.05, None):
         watchdog = Watchdog(seconds)
         with watchdog.watching():
             watchdog.step_done()
-        time.sleep(0.2)  # nobody is watched any more
+            assert threading.active_count() == before + (seconds is not None)
+        assert threading.active_count() == before
+        time.sleep(0.2)  # nobody is watched any more: the process lives on
