@@ -58,8 +58,15 @@ class Language:
 
 
 def languages(docs: Path) -> list[Language]:
-    """The pages of the folder `docs`."""
-    translation = json5.loads((docs / TRANSLATION).read_text(encoding="utf-8"))
+    """The pages of the folder `docs`.
+
+    Raises:
+        InputError: their translation is not there or no JSON5.
+    """
+    try:
+        translation = json5.loads(_text(docs / TRANSLATION))
+    except ValueError as error:
+        raise InputError(f"{docs / TRANSLATION}: {error}") from None
     return [
         Language("training.md", ("option", "default", "meaning", "when to change it")),
         Language("training.zh.md", ("参数", "默认值", "含义", "何时修改"), translation),
@@ -70,12 +77,12 @@ def document_options(docs: Path) -> list[Path]:
     """Write the tables into the pages of the folder `docs`, and return the pages.
 
     Raises:
-        InputError: a text is missing, or a page does not say where the tables go.
+        InputError: a page or text is missing, or a page does not say where the tables go.
     """
     pages = []
     for language in languages(docs):
         path = docs / language.page
-        text = with_tables(path.read_text(encoding="utf-8"), TRAINING, language)
+        text = with_tables(_text(path), TRAINING, language)
         with write_atomically(path) as (temporary,):
             temporary.write_text(text, encoding="utf-8")
         pages.append(path)
@@ -115,3 +122,11 @@ def _default(field: "dataclasses.Field[Any]", kind: Any) -> str:
         return ",".join(map(str, field.default))
     unit = f" {field.metadata['unit']}" if field.default is not None else ""
     return f"{field.default}{unit}".rstrip()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no UTF-8 text"
+        raise InputError(f"{path}: {reason}; --docs_dir names the folder of the pages") from None

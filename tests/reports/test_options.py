@@ -1,11 +1,12 @@
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from data_utils.errors import InputError
 from data_utils.settings import option
-from reports.options import BEGIN, END, Language, with_tables
+from reports.options import BEGIN, END, TRANSLATION, Language, document_options, with_tables
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,14 @@ def test_a_missing_translation_is_named(text: dict[str, str]) -> None:
 def test_a_page_without_the_comments_is_refused(page: str) -> None:
     with pytest.raises(InputError, match=r"fruit\.md"):
         with_tables(page, [FruitSettings], Language("fruit.md", COLUMNS))
+
+
+def test_a_folder_without_the_pages_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"{TRANSLATION}: .*--docs_dir"):
+        document_options(tmp_path)
+    (tmp_path / TRANSLATION).write_bytes(b"\xff")
+    with pytest.raises(InputError, match=rf"{TRANSLATION}: no UTF-8 text"):
+        document_options(tmp_path)
+    (tmp_path / TRANSLATION).write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=TRANSLATION):
+        document_options(tmp_path)
