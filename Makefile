@@ -48,11 +48,14 @@ $(STAMP): $(LOCK) pyproject.toml $(wildcard */__init__.py)
 quickstart: $(STAMP)
 	$(RUN) tools/quickstart.py $(if $(DATA),--data="$(DATA)") $(ARGS)
 
+# In two processes, a file of tests in one: some share a training run that they look at.
+PYTEST := $(RUN) -m pytest -n 2 --dist loadfile
+
 test: $(STAMP)
-	$(RUN) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-all: $(STAMP)
-	$(RUN) -m pytest -m 'slow or not slow' $(ARGS)
+	$(PYTEST) -m 'slow or not slow' $(ARGS)
 
 check: $(STAMP)
 	$(RUN) -m ruff format --check .

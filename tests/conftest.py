@@ -3,14 +3,15 @@
 import functools
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import tones
 from tones import Corpus
 
-from model_utils.runtime import known_wrong
+from model_utils import runtime
+from model_utils.runtime import Device, known_wrong
 
 # Paddle reads these once, at its first import, so all tests of this process share one setting.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -43,6 +44,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def speech_data() -> Path:
     """The folder of real recordings; for tests marked `real`."""
     return Path(os.environ["SPEECH_DATA"]).resolve()
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Iterator[None]:
+    """Training in this process: Paddle is set up already, for all its tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "prepare", lambda *_: Device("cpu", "plain", 1))
+        yield
 
 
 @pytest.fixture

@@ -14,11 +14,9 @@ from pathlib import Path
 
 from data_utils.atomic import check_place
 from data_utils.errors import InputError
-from data_utils.manifest import Manifest
 from data_utils.settings import option
 from data_utils.workers import available_cores
 from model_utils.options import parse, run_command
-from model_utils.trainer import checkpoint
 
 HOME = Path(__file__).resolve().parent.parent
 CONFIG = HOME / "conf" / "quickstart.json5"
@@ -47,6 +45,11 @@ def main() -> None:
     """Generate or take a corpus, prepare, train, evaluate, transcribe, resume, draw, sum up."""
     settings = parse("quickstart.py", [QuickstartSettings], description=__doc__)[QuickstartSettings]
     started = time.monotonic()
+
+    # NumPy, which both import, doubles the time to --help.
+    from data_utils.manifest import Manifest
+    from model_utils.trainer import checkpoint
+
     corpus = _laid_out(settings.data) if settings.data else Path("corpus")
     folder = Path(settings.output_dir) / (corpus.name if settings.data else "generated")
     check_place(folder / "curves.png")

@@ -1,12 +1,12 @@
 """Starting from other weights with more characters: what was known stays known, bit for bit."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import small
 import tones
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +15,8 @@ from tones import Corpus
 from data_utils.errors import InputError
 from data_utils.normalizer import Normalizer
 from data_utils.text import Vocabulary
-from model_utils import runtime
 from model_utils.options import Options, parse
 from model_utils.pretrained import Pretrained, extended, with_new_rows
-from model_utils.runtime import Device
 from model_utils.settings import TRAINING
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import read_arrays
@@ -27,23 +25,11 @@ from model_utils.training import build_task, train_recogniser
 OLD_WORDS = ["一", "二三", "三", "一二", "三一", "二"] * 4
 NEW_WORDS = ["四", "一四", "四二", "三四"]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def prepared() -> Iterator[None]:
-    """Paddle is set up already, for all tests of the process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "prepare", lambda *_: Device("cpu", "plain", 1))
-        yield
+pytestmark = pytest.mark.usefixtures("prepared")
 
 
 def options(corpus: Corpus, folder: Path, *more: str) -> Options:
-    flags = [
-        *(f"--train_manifest={corpus.manifest}", f"--test_manifest={corpus.manifest}"),
-        *(f"--vocab_path={corpus.vocabulary}", f"--mean_std_path={corpus.mean_std}"),
-        *(f"--output_model_dir={folder / 'param'}", f"--log_dir={folder / 'log'}"),
-        *("--num_workers=0", "--augment_conf_path=None", "--batch_size=4", "--grad_clip=5"),
-        *more,
-    ]
+    flags = small.training(corpus, folder, "--batch_size=4", "--grad_clip=5", *more)
     return parse("train.py", TRAINING, flags)
 
 

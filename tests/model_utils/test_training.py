@@ -3,12 +3,13 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import small
 import tones
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from tones import Corpus
 
 from data_utils.errors import InputError
 from data_utils.text import Vocabulary
-from model_utils import differences, runtime
+from model_utils import differences
 from model_utils.options import parse
 from model_utils.recogniser import resolve
 from model_utils.runtime import Device
@@ -29,33 +30,17 @@ from model_utils.training import train_recogniser
 TEXTS = ["一", "二三", "四", "一二", "三", "二"]
 Say = Callable[..., tuple[list[str], list[str]]]
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return tones.make_corpus(tmp_path_factory.mktemp("corpus"), TEXTS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def prepared() -> Iterator[None]:
-    """Paddle is set up already, for all tests of the process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "prepare", lambda *_: Device("cpu", "plain", 1))
-        yield
-
-
 def options(corpus: Corpus, folder: Path, *more: str) -> list[str]:
-    return [
-        f"--train_manifest={corpus.manifest}",
-        f"--test_manifest={corpus.manifest}",
-        f"--vocab_path={corpus.vocabulary}",
-        f"--mean_std_path={corpus.mean_std}",
-        f"--output_model_dir={folder / 'param'}",
-        f"--log_dir={folder / 'log'}",
-        *("--feature_type=fbank", "--num_mel_bins=8", "--hop_ms=20", "--batch_size=2"),
-        *("--num_conv_layers=1", "--conv_channels=2", "--num_rnn_layers=1", "--rnn_layer_size=4"),
-        *("--num_workers=0", "--augment_conf_path=None", "--save_interval=2", "--num_epoch=1"),
-        *more,
-    ]
+    short = ("--batch_size=2", "--save_interval=2", "--num_epoch=1")
+    return small.training(corpus, folder, *small.NETWORK, *short, *more)
 
 
 @pytest.fixture

@@ -2,23 +2,24 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import small
 import tones
 from tones import Corpus
 
 import eval as evaluation  # named like the function
 from data_utils.errors import InputError
-from model_utils import runtime
 from model_utils.options import parse
-from model_utils.runtime import Device
 from model_utils.settings import TRAINING
 from model_utils.trainer import checkpoint
 from model_utils.training import train_recogniser
 from tools import average_checkpoints
+
+pytestmark = pytest.mark.usefixtures("prepared")
 
 
 @pytest.fixture(scope="module")
@@ -26,33 +27,15 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return tones.make_corpus(tmp_path_factory.mktemp("corpus"), ["一", "二三", "四", "一二"])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def prepared() -> Iterator[None]:
-    """Paddle is set up already, for all tests of the process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "prepare", lambda *_: Device("cpu", "plain", 1))
-        yield
-
-
-def options(corpus: Corpus, folder: Path) -> list[str]:
-    return [
-        f"--train_manifest={corpus.manifest}",
-        f"--test_manifest={corpus.manifest}",
-        f"--vocab_path={corpus.vocabulary}",
-        f"--mean_std_path={corpus.mean_std}",
-        f"--output_model_dir={folder / 'param'}",
-        f"--log_dir={folder / 'log'}",
-        *("--feature_type=fbank", "--num_mel_bins=8", "--hop_ms=20", "--batch_size=2"),
-        *("--num_conv_layers=1", "--conv_channels=2", "--num_rnn_layers=1", "--rnn_layer_size=4"),
-        *("--num_workers=0", "--augment_conf_path=None"),
-    ]
+def options(corpus: Corpus, folder: Path, *more: str) -> list[str]:
+    return small.training(corpus, folder, *small.NETWORK, "--batch_size=2", *more)
 
 
 @pytest.fixture(scope="module")
 def model(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three trained epochs."""
     folder = tmp_path_factory.mktemp("model")
-    train_recogniser(parse("train.py", TRAINING, [*options(corpus, folder), "--num_epoch=3"]))
+    train_recogniser(parse("train.py", TRAINING, options(corpus, folder, "--num_epoch=3")))
     return folder / "param"
 
 
@@ -88,7 +71,7 @@ def test_the_mean_is_evaluated_and_trained_on(
     run(evaluation.main, f"--resume_model={path}", manifest, results)
     assert re.fullmatch(r"cer: .* / 6: .*", capsys.readouterr().out.splitlines()[-1])
 
-    more = [*options(corpus, tmp_path), "--num_epoch=4", f"--resume_model={path}.pdparams"]
+    more = options(corpus, tmp_path, "--num_epoch=4", f"--resume_model={path}.pdparams")
     train_recogniser(parse("train.py", TRAINING, more))
     assert "the optimizer starts anew" in capsys.readouterr().out
     assert (tmp_path / "param" / "4.pdparams").is_file()

@@ -2,18 +2,19 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.image
 import pytest
+import small
 import tones
 from tones import Corpus
 
 from data_utils.errors import InputError
-from model_utils import runtime
-from model_utils.runtime import Device
 from tools import lr_finder
+
+pytestmark = pytest.mark.usefixtures("prepared")
 
 
 @pytest.fixture(scope="module")
@@ -22,28 +23,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return tones.make_corpus(tmp_path_factory.mktemp("corpus"), texts)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def prepared() -> Iterator[None]:
-    """Paddle is set up already, for all tests of the process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "prepare", lambda *_: Device("cpu", "plain", 1))
-        yield
-
-
 @pytest.fixture
 def run(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     monkeypatch.chdir(tmp_path)
 
     def command(*argv: str) -> None:
-        options = [
-            f"--train_manifest={corpus.manifest}",
-            "--test_manifest=nowhere",  # the test scores nothing
-            f"--vocab_path={corpus.vocabulary}",
-            f"--mean_std_path={corpus.mean_std}",
-            *("--feature_type=fbank", "--num_mel_bins=8", "--hop_ms=20", "--batch_size=2"),
-            *("--num_conv_layers=1", "--conv_channels=2", "--num_rnn_layers=1"),
-            *("--rnn_layer_size=4", "--num_workers=0", "--augment_conf_path=None"),
-        ]
+        # The test scores nothing, so it needs no manifest for it.
+        options = [*small.data(corpus), *small.NETWORK, "--batch_size=2", "--test_manifest=nowhere"]
         monkeypatch.setattr(sys, "argv", ["lr_finder.py", *options, *argv])
         lr_finder.main()
 
