@@ -6,6 +6,7 @@ shows one file a folder; nothing of an earlier run is touched.
 
 import itertools
 import json
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -154,7 +155,8 @@ class RunLog:
         if (passed := now - self._since) > 0:
             self._record(SPEED, self._heard / passed, step, epoch)
             self._record(WAITING, self._waited / passed, step, epoch)
-        self._record(MEMORY, runtime.memory_mb(), step, epoch)
+        if not math.isnan(memory := runtime.memory_mb()):
+            self._record(MEMORY, memory, step, epoch)
         self._since, self._heard, self._waited = now, 0.0, 0.0
 
     def score(self, epoch: int, name: str, measure: str, value: float, detail: str) -> None:

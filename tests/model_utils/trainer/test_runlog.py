@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 import time
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from model_utils import runtime
 from model_utils.trainer import runlog
 from model_utils.trainer.runlog import RunLog
 
@@ -109,3 +111,16 @@ def test_elsewhere_there_are_lines_alone(
     assert complaints == "warning: left out: look\n"
     [row] = [json.loads(line) for line in (log.folder / runlog.METRICS).open(encoding="utf-8")]
     assert (row["tag"], row["step"], row["value"]) == ("Dev cer", 1, 0.25)
+
+
+@pytest.mark.parametrize("memory", [12.5, float("nan")])
+def test_memory_that_nobody_knows_is_no_curve(
+    memory: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "memory_mb", lambda: memory)
+    log = RunLog(tmp_path, num_epoch=1, num_batches=2)
+    log.train(1, 0, 1, 1e-4, 5.0)
+    log.close()
+    lines = (log.folder / runlog.METRICS).read_text(encoding="utf-8").splitlines()
+    values = [row["value"] for row in map(json.loads, lines) if row["tag"] == runlog.MEMORY]
+    assert values == ([] if math.isnan(memory) else [memory])
