@@ -7,6 +7,7 @@ corpus.py       what it is trained on and scored with
 differences.py  what a run and the checkpoint that it starts from have not in common
 pretrained.py   weights of another run, from which a new one starts
 training.py     from the options of train.py to a trained recogniser
+notices.py      what train.py says of a run beside its log
 engine_proof.py compares the compiled convolutions with the plain ones
 runtime.py      what the process must set before Paddle is imported; the convolution engine
 networks/       shapes in, shapes out

@@ -111,15 +111,19 @@ class Pretrained:
         shown = " ".join(new[:10]) + (" ..." if len(new) > 10 else "")
         print(
             f"note: the vocabulary is that of {saved.path}, {known} tokens, and {len(new)} new"
-            f"{f' ({shown})' if new else ''}; features, statistics and sizes are its own"
+            f"{f' ({shown})' if new else ''}; features, statistics and sizes are its own",
+            file=sys.stderr,
         )
         return cls(dataclasses.replace(saved, weights=with_new_rows(saved.weights, len(new))))
 
     def start(self, network: "DeepSpeech2") -> None:
-        """Set the weights of `network` that fit."""
+        """Set the weights of `network` that fit, and say which on either side do not."""
         left = checkpoint.set_fitting_weights(network, self.saved, self.new_layers)
-        missing = f"all weights but {', '.join(left)}" if left else "all weights"
-        print(f"pretrained: {self.saved.path}, {missing}")
+        surplus = sorted(self.saved.weights.keys() - network.state_dict().keys())
+        line = f"pretrained: {self.saved.path}, all weights"
+        line += f" but {', '.join(left)}" if left else ""
+        line += f"; without a place in this network: {', '.join(surplus)}" if surplus else ""
+        print(line)
 
 
 def with_new_rows(weights: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:

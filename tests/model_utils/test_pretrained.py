@@ -77,7 +77,7 @@ def test_the_error_rate_on_old_words_is_the_old_models(
         task.network.eval()
         assert task.score("test").value == before
     said = capsys.readouterr()
-    assert "5 tokens, and 2 new (四 <space>)" in said.out and "all weights" in said.out
+    assert "5 tokens, and 2 new (四 <space>)" in said.err and "all weights" in said.out
     assert f"note: {new.mean_std} differs from the statistics that {model}" in said.err
 
 

@@ -234,6 +234,14 @@ def test_of_lone_pretrained_weights_only_shapes_are_compared(
     assert f"pretrained: {lone}, all weights" in out
 
 
+def test_weights_of_a_larger_network_that_have_no_place_are_named(train: Say, model: Path) -> None:
+    out, _ = train(f"--pretrained_model={model / '1'}", "--rnn_direction=forward", "--lookahead=0")
+    [line] = those(out, "pretrained: ")
+    own, _, surplus = line.partition("; without a place in this network: ")
+    assert "all weights but " in own
+    assert surplus.split(", ") == sorted(surplus.split(", ")) and "reverse" in surplus
+
+
 # Whatever a checkpoint's JSON holds
 
 JSON = st.recursive(

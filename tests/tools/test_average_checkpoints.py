@@ -73,7 +73,7 @@ def test_the_mean_is_evaluated_and_trained_on(
 
     more = options(corpus, tmp_path, "--num_epoch=4", f"--resume_model={path}.pdparams")
     train_recogniser(parse("train.py", TRAINING, more))
-    assert "the optimizer starts anew" in capsys.readouterr().out
+    assert "the optimizer starts anew" in capsys.readouterr().err
     assert (tmp_path / "param" / "4.pdparams").is_file()
 
 
