@@ -29,6 +29,9 @@ from data_utils.errors import InputError
 KEPT_BYTES = 64 << 20
 """A manifest file of up to so many bytes is held in memory, by each process that reads it."""
 
+MAX_SECONDS = 1e9
+"""Thirty years: a manifest that says more means another unit, or is damaged."""
+
 KIND = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
 """How a manifest begins."""
 
@@ -216,7 +219,7 @@ def _seconds(record: Mapping[str, Any], key: str, where: str) -> float | None:
         seconds = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 0):
+    if not 0 <= seconds <= MAX_SECONDS:
         raise InputError(f"{where}: {key} must be seconds, found {value!r}; mend the line")
     return seconds
 

@@ -41,7 +41,6 @@ th { color: #46535f; font-weight: 600; background: #f4f7fa; }
 .none { color: #a9b4be; }
 .plots { display: grid; grid-template-columns: 1fr 1fr; gap: 1em; }
 .plots img { width: 100%; }
-.where { white-space: nowrap; }
 details table { font-size: .92em; }
 summary { cursor: pointer; color: #1f5fa8; }
 """
@@ -204,40 +203,32 @@ def _characters(checks: Sequence[SplitCheck]) -> list[str]:
 
 def _plots(checks: Sequence[SplitCheck]) -> list[tuple[Figure, str]]:
     """The figures of the page, with what is said for those who do not see them."""
+
+    def plot(
+        title: str, unit: str, columns: Sequence[Sequence[float]], *bounds: float
+    ) -> tuple[Figure, str]:
+        return _histogram(checks, columns, title, unit, bounds), f"Histogram: {title}"
+
     return [
-        (
-            _histogram(checks, [c.seconds for c in checks], "Duration", "seconds"),
-            "Histogram of durations",
+        plot("Duration", "seconds", [c.seconds for c in checks]),
+        plot(
+            "Characters a second, and beyond which it is odd",
+            "multiple of the median",
+            [c.paces for c in checks],
+            1 / ODD_PACE,
+            ODD_PACE,
         ),
-        (
-            _histogram(
-                checks,
-                [c.paces for c in checks],
-                "Characters a second, and beyond which it is odd",
-                "multiple of the median",
-                lines=(1 / ODD_PACE, ODD_PACE),
-            ),
-            "Histogram of characters a second",
+        plot(
+            "Level, and below which a recording is silent",
+            "dBFS",
+            [c.levels for c in checks],
+            SILENCE_DB,
         ),
-        (
-            _histogram(
-                checks,
-                [c.levels for c in checks],
-                "Level, and below which a recording is silent",
-                "dBFS",
-                lines=(SILENCE_DB,),
-            ),
-            "Histogram of levels",
-        ),
-        (
-            _histogram(
-                checks,
-                [c.needs for c in checks],
-                "Output frames that the labels need",
-                "share of those that there are",
-                lines=(1.0,),
-            ),
-            "Histogram of how much of its output each label needs",
+        plot(
+            "Output frames that the labels need",
+            "share of those that there are",
+            [c.needs for c in checks],
+            1.0,
         ),
     ]
 

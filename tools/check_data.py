@@ -1,7 +1,7 @@
 """Look at a corpus before training: what cannot be trained on, what is odd, what flatters scores.
 
-Every recording of the manifests is read once, by all cores. What is found is shown, and listed in
-one HTML page; nothing is changed.
+Every recording of the manifests is read once, by all cores. What is found is counted, and listed
+in one HTML page; nothing is changed.
 """
 
 import re
@@ -18,7 +18,9 @@ class CheckSettings:
     """How it is looked at, and where the page goes."""
 
     output_path: str = option("./log/data_check.html", "the HTML page")
-    examples: int = option(3, "findings of each kind that are shown, the page has all", minimum=0)
+    examples: int = option(
+        3, "findings of each kind that are shown; the page has 1,000 of each split", minimum=0
+    )
     num_workers: int | None = option(
         None, "processes that read, 0 for none; None: one for each core", minimum=0
     )

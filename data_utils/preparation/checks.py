@@ -290,7 +290,8 @@ class _Before:
             check.add(kind, index, reading.audio, f"the same sound as {where}{same}")
         if check.name != "train" and reading.characters and reading.text in self._texts:
             number = self._texts[reading.text]
-            check.add(SENTENCE, index, reading.audio, f"{number} times in train")
+            times = "once" if number == 1 else f"{number} times"
+            check.add(SENTENCE, index, reading.audio, f"{times} in train")
         self._keys.setdefault(reading.key, (check, index))
         if reading.sound:
             self._sounds.setdefault(reading.sound, (check, index, reading.text))
@@ -404,7 +405,7 @@ def _reading(utterance: Utterance, standard: Standard, trained: bool) -> _Readin
     return _Reading(
         utterance.audio,
         f"{utterance.key} {utterance.end}",
-        utterance.speaker,
+        utterance.speaker or None,  # an empty name is nobody's
         _digest(text.encode("utf-8", "surrogatepass")),
         len(text),
         "Chinese" if 2 * sum(map(is_chinese, text)) > len(text) else "other",

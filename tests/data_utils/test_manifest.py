@@ -130,6 +130,8 @@ def test_memory_is_bounded_by_the_number_of_lines(tmp_path: Path) -> None:
         (b'{"audio_filepath": "a", "duration": NaN, "text": "a"}', "duration must be seconds"),
         (b'{"audio_filepath": "a", "duration": -1, "text": "a"}', "duration must be seconds"),
         (b'{"audio_filepath": "a", "duration": true, "text": "a"}', "duration must be seconds"),
+        (b'{"audio_filepath": "a", "duration": 1e305, "text": "a"}', "duration must be seconds"),
+        (b'{"audio_filepath": "a", "duration": 1, "start": 1e305}', "start must be seconds"),
         (b'{"audio_filepath": "a", "duration": 1, "text": ["a"]}', "text must be text"),
         (
             b'{"audio_filepath": "a", "duration": 1, "text": "a", "start": 2, "end": 1}',

@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import soundfile
 
 from data_utils.errors import InputError
 from data_utils.manifest import Utterance, write_manifests
+from data_utils.preparation import checks
 from data_utils.text import Vocabulary
 from tools import check_data
 
@@ -47,6 +49,11 @@ def test_it_finds_shows_and_writes(
     assert lines[-1] == "written: ./log/data_check.html"
     page = Path("log/data_check.html").read_text(encoding="utf-8")
     assert "dataset/二.wav" in page and "U+4E94" in page
+
+
+def test_the_help_says_how_much_the_page_has() -> None:
+    [examples] = [f for f in fields(check_data.CheckSettings) if f.name == "examples"]
+    assert f"the page has {checks.KEPT_FINDINGS:,} of each" in examples.metadata["help"]
 
 
 def test_it_takes_the_file_of_train(

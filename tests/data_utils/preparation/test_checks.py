@@ -245,16 +245,20 @@ def test_speakers_and_sentences_of_train(folder: Path) -> None:
         return Utterance(clip(name), 1.0, text, speaker)
 
     train: list[Line] = [said("1.wav", "一二", "ann"), said("2.wav", "一二", "bob")]
+    train += [said("7.wav", "四三", ""), said("8.wav", "四四", None)]
     dev: list[Line] = [said("3.wav", "一 二！", "ann"), said("4.wav", "三", "ann")]
+    dev.append(said("9.wav", "四四", ""))
     test: list[Line] = [said("5.wav", "三", "cid"), said("6.wav", "四", None)]
     found = checked(train=train, dev=dev, test=test)
     assert kinds(found["train"]) == kinds(found["test"]) == {}, "dev and test may be alike"
     assert found["dev"].findings[SENTENCE] == [
-        Finding("manifest.dev:1", "3.wav", "2 times in train")
+        Finding("manifest.dev:1", "3.wav", "2 times in train"),
+        Finding("manifest.dev:3", "9.wav", "once in train"),
     ]
     assert found["dev"].findings[SPEAKER] == [
         Finding("manifest.dev:1", "3.wav", "ann: 2 utterances here, 1 in train")
     ]
+    assert not found["dev"].speakers[""], "who has no name is not known to be the same one"
 
 
 def test_any_number_of_workers_finds_the_same(folder: Path) -> None:
