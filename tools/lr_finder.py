@@ -1,7 +1,7 @@
 """Find a learning rate: a few steps at rising rates, and a picture of the loss over them.
 
-Takes the options of train.py, --config too, and trains with them as train.py would, from new
-weights. Nothing of it is kept but the picture.
+Takes the options of train.py, --config too, and trains with them from new weights, in one process,
+in batches of mixed lengths. Nothing of it is kept but the picture.
 """
 
 import dataclasses
@@ -76,7 +76,7 @@ def main() -> None:
         )
     suggestion = found.suggestion
     draw_range_test(found, Path(settings.output_path))
-    if len(found.rates) == settings.num_steps:
+    if not found.ran_away:
         print(
             "warning: the loss had not run away at the last rate; a larger --lr_end shows more",
             file=sys.stderr,

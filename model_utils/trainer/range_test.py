@@ -34,6 +34,8 @@ class RangeTest:
     """Mean loss of an item of the batch, before the step."""
     smoothed: list[float] = field(default_factory=list)
     """The same as a running average of memory `MEMORY`, without its bias towards 0."""
+    ran_away: bool = False
+    """Whether the test ended early: the loss far above its minimum, or not finite."""
 
     def add(self, rate: float, loss: float) -> None:
         """Take in a step."""
@@ -61,8 +63,8 @@ class RangeTest:
             )
         return float(f"{SHARE * self.rates[self.lowest]:.1e}")
 
-    def is_over(self) -> bool:
-        """Whether the loss has left its minimum for good."""
+    def has_diverged(self) -> bool:
+        """Whether the smoothed loss has left its minimum for good."""
         settled = self.smoothed[SETTLED:]
         return bool(settled) and settled[-1] > DIVERGED * min(settled)
 
@@ -87,18 +89,27 @@ def range_test(
         lr_end: rate of the last one.
         num_steps: how many, at least 2.
         step_done: called after each step.
+
+    Raises:
+        InputError: no batch had an item that could be used.
     """
-    found = RangeTest()
+    found, lost = RangeTest(), ""
     task.network.train()
     batches = _endless(task)
     for step in range(num_steps):
         rate = lr_start * (lr_end / lr_start) ** (step / (num_steps - 1))
-        outcome = updater.step(next(batches), rate, step)
+        parts = next(batches)
+        lost = lost or next((problem for part in parts for problem in task.problems(part)), "")
+        outcome = updater.step(parts, rate, step)
         if outcome.is_good:
             found.add(rate, outcome.loss)
         step_done()
-        if found.is_over() or not (outcome.is_finite or updater.precision.is_searching):
+        is_broken = not (outcome.is_finite or updater.precision.is_searching)
+        found.ran_away = is_broken or found.has_diverged()
+        if found.ran_away:
             break
+    if lost and not found.losses:
+        raise InputError(f"nothing was learned, every item had to be left out; the first: {lost}")
     return found
 
 

@@ -52,6 +52,7 @@ def test_it_ends_where_the_loss_runs_away() -> None:
     task.points = 100
     found = run(task, SGD, 1e-5, 1e3, 200)
     assert len(found.rates) < 200
+    assert found.ran_away
     *before, last = found.smoothed[SETTLED:]
     assert last > DIVERGED * min(before)
     assert all(before[n] <= DIVERGED * min(before[: n + 1]) for n in range(len(before)))
@@ -62,13 +63,33 @@ def test_it_ends_where_the_loss_runs_away() -> None:
 def test_it_ends_at_a_loss_that_is_not_finite() -> None:
     task = Regression()
     task.poisoned = {3}
-    assert len(run(task, SETTINGS, 1e-6, 1e-4, 20).losses) == 3
+    found = run(task, SETTINGS, 1e-6, 1e-4, 20)
+    assert len(found.losses) == 3 and found.ran_away
+
+
+def test_a_loss_that_runs_away_at_the_last_step_has_run_away() -> None:
+    task = Regression()
+    task.points = 100
+    steps = len(run(task, SGD, 1e-5, 1e3, 200).rates)
+    task = Regression()
+    task.points = 100
+    last = 1e-5 * (1e3 / 1e-5) ** ((steps - 1) / 199)
+    found = run(task, SGD, 1e-5, last, steps)
+    assert len(found.rates) == steps and found.ran_away
 
 
 def test_a_batch_without_items_is_no_step() -> None:
     task = Regression()
     task.empty = {2}
-    assert len(run(task, SETTINGS, 1e-6, 1e-4, 5).losses) == 4
+    found = run(task, SETTINGS, 1e-6, 1e-4, 5)
+    assert len(found.losses) == 4 and not found.ran_away
+
+
+def test_where_nothing_can_be_read_the_first_is_named() -> None:
+    task = Regression()
+    task.empty = set(range(20))
+    with pytest.raises(InputError, match="every item had to be left out; the first: point 0 is"):
+        run(task, SETTINGS, 1e-6, 1e-4, 20)
 
 
 def test_the_smoothed_loss() -> None:
