@@ -31,11 +31,9 @@ def main() -> None:
     from data_utils.atomic import check_place
     from model_utils import runtime
     from model_utils.settings import DeviceSettings
-    from model_utils.trainer.checkpoint import WEIGHTS
+    from model_utils.trainer.checkpoint import weights_path
 
-    output = Path(settings.output_path)
-    if output.suffix != WEIGHTS:
-        output = output.with_name(output.name + WEIGHTS)
+    output = weights_path(settings.output_path)
     check_place(output)
     runtime.prepare(DeviceSettings(use_gpu=False))
 

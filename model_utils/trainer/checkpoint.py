@@ -198,30 +198,38 @@ def load(path: str | Path, *, optimizer: bool = True) -> Checkpoint:
     Raises:
         InputError: a file is missing, damaged, not of its set, or holds more than arrays.
     """
-    weights_path = Path(path)
-    if not weights_path.name:
-        raise InputError(f"{str(path)!r}: no checkpoint; give the path of a .pdparams file")
-    if weights_path.suffix != WEIGHTS:
-        weights_path = weights_path.with_name(weights_path.name + WEIGHTS)
-    if not weights_path.is_file():
+    weights = weights_path(path)
+    if not weights.is_file():
         if Path(path).is_dir():
             raise InputError(f"{path}: is a folder; {_inside(Path(path))}")
-        raise InputError(f"{weights_path}: file not found; give the path of a .pdparams file")
-    info = read_info(weights_path)
+        raise InputError(f"{weights}: file not found; give the path of a .pdparams file")
+    info = read_info(weights)
     hashes = (info or {}).get("files", {})
     arrays: dict[str, dict[str, NDArray[Any]]] = {}
     for suffix in (WEIGHTS, OPTIMIZER) if optimizer else (WEIGHTS,):
         # By suffix: a set may be copied under another name.
-        companion, expected = weights_path.with_suffix(suffix), hashes.get(suffix)
+        companion, expected = weights.with_suffix(suffix), hashes.get(suffix)
         if not companion.is_file():
             continue
         if expected and _sha256(companion) != expected:
             raise InputError(
-                f"{companion}: does not belong to {weights_path.with_suffix(INFO).name} "
+                f"{companion}: does not belong to {weights.with_suffix(INFO).name} "
                 f"(SHA-256 differs); it is damaged or of another save, take another checkpoint"
             )
         arrays[suffix] = read_arrays(companion)
-    return Checkpoint(weights_path, arrays[WEIGHTS], arrays.get(OPTIMIZER), info)
+    return Checkpoint(weights, arrays[WEIGHTS], arrays.get(OPTIMIZER), info)
+
+
+def weights_path(path: str | Path) -> Path:
+    """The weights file that `path` names, whose suffix may be left out.
+
+    Raises:
+        InputError: it names none.
+    """
+    named = Path(path)
+    if not named.name:
+        raise InputError(f"{str(path)!r}: no checkpoint; give the path of a .pdparams file")
+    return named if named.suffix == WEIGHTS else named.with_name(named.name + WEIGHTS)
 
 
 def _inside(folder: Path) -> str:

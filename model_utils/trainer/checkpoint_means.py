@@ -23,11 +23,15 @@ def average_checkpoints(paths: Sequence[str | Path]) -> Checkpoint:
         paths: at least two weights files of one network, each with its JSON.
 
     Raises:
-        InputError: a checkpoint cannot be read, or is of another network or vocabulary.
+        InputError: a checkpoint cannot be read, is of another network or vocabulary, or is named
+            twice.
     """
-    if len(paths) < 2:
-        raise InputError(f"{len(paths)} checkpoint to average; give two or more")
-    ordered = sorted(map(Path, paths))  # the same bytes, however they are given
+    # The same bytes, however they are given.
+    ordered = sorted({checkpoint.weights_path(path) for path in paths})
+    if len(ordered) < 2:
+        raise InputError(f"{len(ordered)} checkpoint to average; give two or more")
+    if len(ordered) < len(paths):
+        raise InputError("a checkpoint is named twice and would count twice; name each once")
     first = last = checkpoint.load(ordered[0], optimizer=False)
     sums: dict[str, NDArray[np.float64]] = {}
     for path in ordered:
@@ -36,7 +40,7 @@ def average_checkpoints(paths: Sequence[str | Path]) -> Checkpoint:
         last = max(last, saved, key=_step)
         for name, value in saved.weights.items():
             sums[name] = sums.get(name, 0) + value.astype(np.float64)
-    means = {name: (total / len(paths)).astype(np.float32) for name, total in sums.items()}
+    means = {name: (total / len(ordered)).astype(np.float32) for name, total in sums.items()}
     info = dict(last.info or {})
     info["progress"] = {**info.get("progress", {}), "run": ""}
     info[checkpoint.AVERAGED] = [path.stem for path in ordered]
@@ -51,8 +55,11 @@ def write_average(paths: Sequence[Path], output: Path) -> None:
             written.
     """
     there = checkpoint.read_info(output)
-    if there is not None and checkpoint.AVERAGED not in there:
-        raise InputError(f"{output}: a checkpoint of a run stands there; choose another name")
+    if checkpoint.AVERAGED not in (there or {}) and (there is not None or output.exists()):
+        raise InputError(
+            f"{output}: a checkpoint of a run stands there, or weights of others; "
+            f"choose another name"
+        )
     mean = average_checkpoints(paths)
     weights = {name: paddle.to_tensor(value) for name, value in mean.weights.items()}
     checkpoint.save(output.parent, output.stem, weights, None, mean.info or {})

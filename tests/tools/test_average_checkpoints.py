@@ -85,6 +85,12 @@ def test_one_way_to_choose(run: Callable[..., None], given: list[str]) -> None:
         run(average_checkpoints.main, *given)
 
 
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_the_output_needs_a_name(run: Callable[..., None], path: str) -> None:
+    with pytest.raises(InputError, match=r"give the path of a \.pdparams file"):
+        run(average_checkpoints.main, "--last=2", f"--output_path={path}")
+
+
 def test_files_are_named_and_the_place_is_checked(
     run: Callable[..., None], model: Path, tmp_path: Path
 ) -> None:

@@ -67,6 +67,21 @@ def test_a_checkpoint_of_a_run_is_not_replaced(tmp_path: Path) -> None:
     assert checkpoint.load(paths[1]).weights["weight"].tolist() == [2.0]
 
 
+def test_lone_weights_are_not_replaced(tmp_path: Path) -> None:
+    paths = [save(tmp_path, str(epoch), float(epoch)) for epoch in (1, 2)]
+    mine = tmp_path / "mine.pdparams"
+    mine.write_bytes(b"weights of somebody")
+    with pytest.raises(InputError, match=r"mine\.pdparams: .* or weights of others; choose"):
+        write_average(paths, mine)
+    assert mine.read_bytes() == b"weights of somebody"
+
+
+def test_none_counts_twice(tmp_path: Path) -> None:
+    one, two = (save(tmp_path, str(epoch), float(epoch)) for epoch in (1, 2))
+    with pytest.raises(InputError, match="named twice"):
+        average_checkpoints([one, two, one.with_suffix("")])
+
+
 def test_other_models_are_refused(tmp_path: Path) -> None:
     own = save(tmp_path, "1", 1.0, vocabulary=["<blank>", "a"])
     wide = save(tmp_path, "2", 1.0, 2.0, vocabulary=["<blank>", "a"])
