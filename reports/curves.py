@@ -5,10 +5,9 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
 from model_utils.trainer.runlog import LOSS, METRICS, RATE
-from reports.picture import check_picture
+from reports.picture import marker, write_picture
 
 Curve = list[tuple[float, float]]
 """(step or epoch, value), in order of time."""
@@ -65,17 +64,14 @@ def draw_curves(curves: dict[str, Curve], path: Path) -> None:
     Raises:
         InputError: `path` is no place for a PNG.
     """
-    check_picture(path)
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     rates = {tag: curve for tag, curve in curves.items() if tag.split()[-1] in _ERROR_RATES}
-    figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    axes = figure.subplots(1, 3)
     for axis, tag, scale in ((axes[0], LOSS, "log"), (axes[2], RATE, "linear")):
         if tag in curves:
-            axis.plot(*zip(*curves[tag], strict=True), color="tab:blue")
+            axis.plot(*zip(*curves[tag], strict=True), color="tab:blue", marker=marker(curves[tag]))
             axis.set_yscale(scale)
         axis.set(title=tag, xlabel="step")
     for tag, curve in sorted(rates.items()):
@@ -92,6 +88,4 @@ def draw_curves(curves: dict[str, Curve], path: Path) -> None:
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.margins(x=0.02)
-    with write_atomically(path) as (temporary,):
-        figure.savefig(temporary, format="png", dpi=100)
-    pyplot.close(figure)
+    write_picture(figure, path)

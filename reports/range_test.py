@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from data_utils.atomic import write_atomically
 from model_utils.trainer.range_test import RangeTest
+from reports.picture import plain_numbers, write_picture
 
 
 def draw_range_test(found: RangeTest, path: Path) -> None:
@@ -27,9 +27,7 @@ def draw_range_test(found: RangeTest, path: Path) -> None:
     )
     # A loss that has run away would leave the rest flat; CTC losses begin far above the rest too.
     axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="loss")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+    plain_numbers(axes)
     axes.grid(alpha=0.3)
     axes.legend()
-    with write_atomically(path) as (temporary,):
-        figure.savefig(temporary, format="png", dpi=100)
+    write_picture(figure, path)

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
 from model_utils.trainer.runlog import LOSS
 from reports.curves import Curve, read_curves
-from reports.picture import check_picture
+from reports.picture import marker, plain_numbers, write_picture
 
 
 def read_losses(log_dirs: Sequence[Path]) -> dict[str, Curve]:
@@ -34,20 +33,14 @@ def draw_losses(losses: dict[str, Curve], path: Path) -> None:
     Raises:
         InputError: `path` is no place for a PNG.
     """
-    check_picture(path)
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(7, 3.6), layout="constrained")
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
     for name, curve in losses.items():
-        axis.plot(*zip(*curve, strict=True), label=name)
-    axis.set(xlabel="step", ylabel=LOSS, yscale="log")
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_formatter("{x:g}")
-    axis.grid(alpha=0.3, which="both")
-    axis.legend()
-    with write_atomically(path) as (temporary,):
-        figure.savefig(temporary, format="png", dpi=100)
-    pyplot.close(figure)
+        axes.plot(*zip(*curve, strict=True), label=name, marker=marker(curve))
+    axes.set(xlabel="step", ylabel=LOSS, yscale="log")
+    plain_numbers(axes)
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    write_picture(figure, path)

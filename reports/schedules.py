@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from data_utils.atomic import write_atomically
 from model_utils.settings import ScheduleSettings
 from model_utils.trainer.schedules import Place, learning_rate
-from reports.picture import check_picture
+from reports.picture import write_picture
 
 EPOCHS, BATCHES = 20, 100
 WARMUP = 200
@@ -71,13 +70,10 @@ def draw_schedules(path: Path) -> None:
     Raises:
         InputError: `path` is no place for a PNG.
     """
-    check_picture(path)
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, grid = pyplot.subplots(3, 3, figsize=(10, 7), sharex=True, layout="constrained")
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    grid = figure.subplots(3, 3, sharex=True)
     epochs = [1 + step / BATCHES for step in range(EPOCHS * BATCHES)]
     for axis, example in zip(grid.flat, examples(), strict=True):
         for warmup, look in ((0, "--"), (WARMUP, "-")):
@@ -93,6 +89,4 @@ def draw_schedules(path: Path) -> None:
     for axis in grid[:, 0]:
         axis.set_ylabel("share of learning_rate", fontsize=8)
     grid.flat[0].legend(fontsize=8)
-    with write_atomically(path) as (temporary,):
-        figure.savefig(temporary, format="png", dpi=100)
-    pyplot.close(figure)
+    write_picture(figure, path)

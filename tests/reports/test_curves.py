@@ -16,6 +16,13 @@ def log(folder: Path, *rows: tuple[str, int, float]) -> Path:
     return folder
 
 
+def test_a_single_point_is_seen(tmp_path: Path) -> None:
+    draw_curves({"Train loss": [(1, 9.0)]}, tmp_path / "curves.png")
+    colours = matplotlib.image.imread(tmp_path / "curves.png")[..., :3]
+    blue = np.array([31, 119, 180]) / 255  # tab:blue
+    assert (np.abs(colours - blue).max(axis=-1) < 0.02).any()
+
+
 def test_a_resumed_run_goes_on(tmp_path: Path) -> None:
     log(tmp_path / "1", ("Train loss", 1, 9.0), ("Test cer", 1, 0.5), ("Train loss", 101, 5.0))
     log(tmp_path / "2", ("Train loss", 201, 3.0), ("Test cer", 2, 0.25))
