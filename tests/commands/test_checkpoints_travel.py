@@ -78,7 +78,7 @@ def test_lone_weights_train_on_from_the_epoch_in_their_name(copied: Workspace) -
     ran = copied.train("--resume_model=50.pdparams", "--num_epoch=51", "--test_off=True")
     assert resumed(ran) == "50.pdparams, going on with epoch 51, batch 0, learning rate 1.8e-07"
     assert any("next to nothing is learned" in line for line in ran.err)
-    assert any("no 50.json beside it" in line for line in ran.out)
+    assert any("no 50.json beside it" in line for line in ran.err)
     lines = [line for line in ran.out if line.startswith("Train ")]
     assert len(lines) == 3 and all("epoch: [51/51]" in line for line in lines)
     # The schedule is at its fiftieth step down.
