@@ -69,7 +69,7 @@ def train_recogniser(options: Options) -> Path | None:
             notices.of_resumed(resumed, again, options, device, trainer)
         if pretrained is not None:
             pretrained.start(task.network)
-        _try_out(task, trainer.progress.epoch, options, device)
+        _try_out(trainer, task, options)
         if run.dry_run:
             return None
         stopped = trainer.train()
@@ -171,13 +171,19 @@ def _is_complete(trainer: "Trainer") -> bool:
     return progress.epoch > trainer.run.num_epoch and not progress.is_to_score
 
 
-def _try_out(task: "RecognitionTask", epoch: int, options: Options, device: runtime.Device) -> None:
+def _try_out(trainer: "Trainer", task: "RecognitionTask", options: Options) -> None:
     """Say how much is padding, and compute the heaviest batch to see that memory suffices."""
     from model_utils.trainer.dry_run import dry_run
 
     # The first epoch may be sorted, of which the others are nothing like.
-    padding = task.padding_share(max(2, epoch))
+    padding = task.padding_share(max(2, trainer.progress.epoch))
     print(f"padding: {100 * padding:.1f} % of all frames", file=sys.stderr)
     batching = options[BatchSettings]
-    memory = dry_run(task, batching.batch_size, device, batching.batch_seconds)
+    memory = dry_run(
+        task,
+        batching.batch_size,
+        trainer.device,
+        batching.batch_seconds,
+        trainer.updater.precision,
+    )
     print(memory, file=None if options[RunSettings].dry_run else sys.stderr)

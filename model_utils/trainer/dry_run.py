@@ -5,6 +5,7 @@ from typing import Any
 from data_utils.errors import InputError
 from model_utils import distributed, runtime
 from model_utils.trainer import checkpoint
+from model_utils.trainer.precision import Precision
 from model_utils.trainer.task import Task
 
 SPARE = 0.9
@@ -12,7 +13,11 @@ SPARE = 0.9
 
 
 def dry_run(
-    task: Task[Any], batch_size: int, device: runtime.Device, batch_seconds: float | None = None
+    task: Task[Any],
+    batch_size: int,
+    device: runtime.Device,
+    batch_seconds: float | None = None,
+    precision: Precision | None = None,
 ) -> str:
     """Compute losses and gradients of the heaviest batch, and leave the network as it was.
 
@@ -21,6 +26,7 @@ def dry_run(
         batch_size: items in a part of it, for the message.
         device: whose memory counts.
         batch_seconds: of a part of it, where parts are made by duration; for the message.
+        precision: that it will be trained in; None: float32.
 
     Returns:
         A line for the user: the memory it took, and the batches that there would be room for.
@@ -32,11 +38,13 @@ def dry_run(
     state = checkpoint.weights_of(task.network)
     statistics = {name: value.clone() for name, value in state.items() if value.stop_gradient}
     task.network.train()
+    precision = precision or Precision("off", device)
     size = 0
     try:
         for part in task.heaviest_batch():
             size = max(size, task.size(part))
-            losses = task.losses(part)
+            with precision.computing():
+                losses = task.losses(part)
             if losses.shape[0] > 0:
                 losses.sum().backward()
     except (MemoryError, RuntimeError) as error:

@@ -1,8 +1,10 @@
 """The heaviest batch before training: what it reports, and that it leaves no trace."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import paddle
 import pytest
 from paddle import Tensor, nn
 from regression import DEVICE, Points, Regression
@@ -10,6 +12,7 @@ from regression import DEVICE, Points, Regression
 from data_utils.errors import InputError
 from model_utils import runtime
 from model_utils.trainer.dry_run import dry_run
+from model_utils.trainer.precision import Precision
 
 
 class Normalised(Regression):
@@ -79,3 +82,19 @@ def test_another_error_is_not_taken_for_it() -> None:
     task.losses = losses  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="something else"):
         dry_run(task, 6, DEVICE)
+
+
+def test_it_computes_in_the_precision_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    precision, entered = Precision("off", DEVICE), []
+
+    @contextlib.contextmanager
+    def computing() -> Iterator[None]:
+        entered.append("in")
+        yield
+        entered.append("out")
+
+    monkeypatch.setattr(precision, "computing", computing)
+    task = Regression()
+    monkeypatch.setattr(task, "losses", lambda part: entered.append("losses") or paddle.zeros([0]))
+    dry_run(task, 6, DEVICE, precision=precision)
+    assert entered == ["in", "losses", "out"]
