@@ -4,15 +4,18 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from scipy.signal import correlate2d
 
 from model_utils.networks.conv import (
     CEILING,
+    Convolution,
     ConvolutionStack,
     ValidBatchNorm,
     bucket,
     frame_mask,
     output_bins,
     output_frames,
+    time_taps,
 )
 from model_utils.settings import NetworkSettings
 
@@ -37,6 +40,23 @@ def test_output_width_is_exact_for_every_number_of_bins(num_layers: int) -> None
         stack = ConvolutionStack(bins, 2, num_layers)
         y, _ = stack(paddle.ones([1, 1, bins]), paddle.to_tensor([1]))
         assert y.shape[2] == stack.output_width == 2 * output_bins(bins, num_layers)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 16, 31])
+def test_the_first_convolution_is_41x11_with_stride_2x3(frames: int) -> None:
+    """As in the paper's table 1, by SciPy: its kernel's frames are channels here."""
+    bins = 9
+    rng = np.random.default_rng(frames)
+    features = rng.normal(size=(2, frames, bins)).astype("float32")
+    convolution = Convolution(3, layer=0)
+    y = convolution(time_taps(paddle.to_tensor(features))).numpy()
+    for item in range(2):
+        wave = np.pad(features[item].T, ((20, 20), (5, 5)))
+        for channel in range(3):
+            kernel = convolution.conv.weight.numpy()[channel, :, :, 0].T
+            assert kernel.shape == (41, 11)
+            expected = correlate2d(wave, kernel, mode="valid")[::2, ::3]
+            assert np.allclose(y[item, channel], expected, atol=1e-5)
 
 
 def test_frame_mask() -> None:
