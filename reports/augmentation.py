@@ -22,6 +22,7 @@ from data_utils.augmentation.resample import Resample
 from data_utils.augmentation.shift import Shift
 from data_utils.augmentation.specaug import SpecAugment
 from data_utils.augmentation.speed import Speed
+from data_utils.augmentation.trim import Trim
 from data_utils.augmentation.volume import Volume
 from data_utils.features import from_power, power_spectrum, prepare
 from data_utils.settings import FeatureSettings
@@ -58,6 +59,7 @@ def plot_effects(output_dir: str) -> list[Path]:
             (Speed(min_speed_rate=1.25, max_speed_rate=1.25), "1.25 times faster"),
             (Shift(min_shift_ms=250, max_shift_ms=250), "250 ms later"),
             (Volume(min_gain_dBFS=-15, max_gain_dBFS=-15), "15 dB softer"),
+            (Trim(min_pause_ms=0, max_pause_ms=0), "nothing left of the pauses at its ends"),
             (Resample(new_sample_rate=8000), "by way of 8 kHz"),
             (Impulse(impulse_manifest_path=room), "in a room that echoes for 0.5 s"),
             (SpecAugment(F=20, T=30, W=50), "warp, 2 masks of bins, 2 of frames"),

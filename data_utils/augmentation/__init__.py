@@ -8,6 +8,7 @@ noise.py       adds a noise recording at an exact signal-to-noise ratio
 speed.py       faster and higher, or slower and lower
 shift.py       earlier or later
 volume.py      louder or softer
+trim.py        shorter pauses before and after the speech
 resample.py    loses the bandwidth above half a lower sample rate
 impulse.py     the echo of a room
 specaug.py     time warp, frequency masks and time masks, on features

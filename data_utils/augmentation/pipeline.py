@@ -26,11 +26,13 @@ from data_utils.augmentation.resample import Resample
 from data_utils.augmentation.shift import Shift
 from data_utils.augmentation.specaug import SpecAugment
 from data_utils.augmentation.speed import Speed
+from data_utils.augmentation.trim import Trim
 from data_utils.augmentation.volume import Volume
 from data_utils.errors import InputError, suggestion
 
 EFFECTS: dict[str, type[Effect[Any]]] = {
-    effect.name: effect for effect in (Noise, Speed, Shift, Volume, Resample, Impulse, SpecAugment)
+    effect.name: effect
+    for effect in (Noise, Speed, Shift, Volume, Trim, Resample, Impulse, SpecAugment)
 }
 """Every effect by the name it has in the file."""
 

@@ -7,7 +7,7 @@ def test_one_small_picture_per_effect(tmp_path):
     from PIL import Image
 
     paths = plot_effects(str(tmp_path / "new"))
-    names = ["noise", "speed", "shift", "volume", "resample", "impulse", "specaug"]
+    names = ["noise", "speed", "shift", "volume", "trim", "resample", "impulse", "specaug"]
     assert [path.name for path in paths] == [f"augmentation_{name}.png" for name in names]
     for path in paths:
         assert path.stat().st_size < 150_000

@@ -66,7 +66,7 @@ def test_json5_and_the_old_name_of_type(write):
 
 
 def test_every_effect_has_its_name(write):
-    names = ["noise", "speed", "shift", "volume", "resample", "impulse", "specaug"]
+    names = ["noise", "speed", "shift", "volume", "trim", "resample", "impulse", "specaug"]
     path = write(str([{"type": name} for name in names]))
     assert [effect.name for effect in read_effects(path)] == names
 
