@@ -108,7 +108,7 @@ class Regression:
         if name in self.scores:
             return Score("error", self.scores[name].pop(0))
         weights = self.network[0].weight.numpy() @ self.network[2].weight.numpy()
-        return Score("error", float(np.abs(weights[:, 0] - [1, -2, 3]).max()), "a detail")
+        return Score("error", float(np.abs(weights[:, 0] - [1, -2, 3]).max()), detail="a detail")
 
     def describe(self) -> dict[str, Any]:
         return {"task": "regression"}

@@ -265,7 +265,7 @@ class RecognitionTask:
             collapse = f"{100 * blanks / frames:.1f} % of all frames are blanks"
         elif rate >= 1:
             collapse = f"the error rate is {rate:.2f}"
-        return Score("cer", rate, counts.detail, collapse)
+        return Score("cer", rate, detail=counts.detail, collapse=collapse)
 
     def _tell_once(self, problem: str) -> None:
         if problem not in self._told:

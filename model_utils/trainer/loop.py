@@ -250,7 +250,7 @@ class Trainer:
         with self.updater.average.in_place():
             for name in self.task.score_sets:
                 scores[name] = score = self.task.score(name, self._scored_batch)
-                self.log.score(epoch, name, score.name, score.value, score.detail)
+                self.log.score(epoch, name, score)
         name, score = next(iter(scores.items()))  # the first set decides
         better = self.progress.judge(epoch, name, score, self.schedule.plateau_patience)
         self.progress.is_to_score = False

@@ -81,7 +81,7 @@ class Progress:
             best = None  # a resumed run is judged by other data: not to be compared
         last = {"epoch": epoch, "set": name, "measure": score.name, "value": score.value}
         self.last = last if math.isfinite(score.value) else None
-        if self.last is not None and (best is None or score.value < best["value"]):
+        if self.last is not None and (best is None or score.is_better_than(best["value"])):
             self.best = self.last
             self.stale = 0
             return True

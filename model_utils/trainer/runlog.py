@@ -12,11 +12,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
 from model_utils import runtime
+
+if TYPE_CHECKING:  # reports read a run's numbers without Paddle
+    from model_utils.trainer.task import Score
 
 METRICS = "metrics.jsonl"
 """The file of a run's folder that holds its numbers, a JSON object a line."""
@@ -159,13 +162,21 @@ class RunLog:
             self._record(MEMORY, memory, step, epoch)
         self._since, self._heard, self._waited = now, 0.0, 0.0
 
-    def score(self, epoch: int, name: str, measure: str, value: float, detail: str) -> None:
+    def score(self, epoch: int, name: str, score: "Score") -> None:
         """One line of scoring; the curve's tag is such as `Test cer`, over epochs."""
+        detail = f" ({score.detail})" if score.detail else ""
         self.say(
             f"{name.capitalize()} {stamp()} epoch: [{epoch}/{self._num_epoch}], "
-            f"{measure}: {value:.5f}{f' ({detail})' if detail else ''}"
+            f"{score.name}: {score.value:.5f}{detail}"
         )
-        self._record(f"{name.capitalize()} {measure}", value, epoch, epoch)
+        self._record(f"{name.capitalize()} {score.name}", score.value, epoch, epoch)
+        if self.folder is not None:
+            for tag, picture in score.pictures.items():
+                self._curves.add_image(tag=tag, img=picture, step=epoch)
+            for tag, sound in score.sounds.items():
+                self._curves.add_audio(
+                    tag=tag, audio_array=sound.samples, step=epoch, sample_rate=sound.rate
+                )
 
     def say(self, line: str) -> None:
         """Print a line without tearing the progress bar."""

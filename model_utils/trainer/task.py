@@ -1,25 +1,44 @@
 """What a task hands to the trainer: batches, a network, a loss per item, a score."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from paddle import Tensor, nn
 
 BatchType = TypeVar("BatchType")
 
 
 @dataclass(frozen=True)
+class Sound:
+    """Something to be heard beside the curves."""
+
+    samples: NDArray[np.float32]
+    """[n], full scale at 1."""
+    rate: int
+
+
+@dataclass(frozen=True)
 class Score:
-    """The outcome of scoring one set of data; lower is better."""
+    """The outcome of scoring one set of data."""
 
     name: str
     """What is measured, "cer"."""
     value: float
+    higher_is_better: bool = False
     detail: str = ""
     """What the value is made of, for the log."""
     collapse: str = ""
     """What shows that the network says one thing only; empty where nothing does."""
+    pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    """What came out, to be looked at: [height, width, 3] by name."""
+    sounds: Mapping[str, Sound] = field(default_factory=dict)
+
+    def is_better_than(self, value: float) -> bool:
+        """Whether it is better than another score of the same kind."""
+        return self.value > value if self.higher_is_better else self.value < value
 
 
 class Task(Protocol[BatchType]):

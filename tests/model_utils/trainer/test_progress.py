@@ -18,7 +18,7 @@ def test_reductions_come_when_paddles_scheduler_makes_them(values: list[int], wa
     )
     progress = Progress()
     for epoch, value in enumerate(values, start=1):
-        progress.judge(epoch, "dev", Score("cer", float(value), ""), wait)
+        progress.judge(epoch, "dev", Score("cer", float(value)), wait)
         scheduler.step(float(value))
         assert 0.5**progress.reductions == scheduler()
     assert progress.best is not None
@@ -30,14 +30,20 @@ def test_reductions_come_when_paddles_scheduler_makes_them(values: list[int], wa
 
 def test_what_is_not_finite_is_never_better() -> None:
     progress = Progress()
-    assert not progress.judge(1, "dev", Score("cer", math.nan, ""), 2)
+    assert not progress.judge(1, "dev", Score("cer", math.nan), 2)
     assert progress.best is None and progress.stale == 1
-    assert progress.judge(2, "dev", Score("cer", 0.5, ""), 2)
-    assert not progress.judge(3, "dev", Score("cer", math.nan, ""), 2)
+    assert progress.judge(2, "dev", Score("cer", 0.5), 2)
+    assert not progress.judge(3, "dev", Score("cer", math.nan), 2)
     assert progress.best is not None and progress.best["epoch"] == 2
 
 
 def test_a_score_of_another_set_is_not_compared() -> None:
     progress = Progress()
-    progress.judge(1, "dev", Score("cer", 0.1, ""), 2)
-    assert progress.judge(2, "test", Score("cer", 0.5, ""), 2)
+    progress.judge(1, "dev", Score("cer", 0.1), 2)
+    assert progress.judge(2, "test", Score("cer", 0.5), 2)
+
+
+def test_the_higher_score_is_better_where_that_is_so() -> None:
+    progress = Progress()
+    for value, better in ((0.5, True), (0.4, False), (0.6, True), (0.6, False)):
+        assert progress.judge(1, "dev", Score("stoi", value, higher_is_better=True), 2) == better

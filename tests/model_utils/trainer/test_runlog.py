@@ -1,6 +1,7 @@
 """What a run says: the time it will take, and its progress where somebody watches."""
 
 import contextlib
+import io
 import json
 import math
 import os
@@ -9,11 +10,16 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import soundfile
+from PIL import Image
+from visualdl import LogReader
 
 from model_utils import runtime
 from model_utils.trainer import runlog
 from model_utils.trainer.runlog import RunLog
+from model_utils.trainer.task import Score, Sound
 
 
 @pytest.fixture
@@ -102,7 +108,7 @@ def test_elsewhere_there_are_lines_alone(
     log = RunLog(tmp_path, num_epoch=1, num_batches=2)
     log.start_epoch(1, 0)
     log.batch_done()
-    log.score(1, "dev", "cer", 0.25, "errors 1 / 4")
+    log.score(1, "dev", Score("cer", 0.25, detail="errors 1 / 4"))
     log.left_out("look")
     log.left_out("look")
     log.close()
@@ -111,6 +117,22 @@ def test_elsewhere_there_are_lines_alone(
     assert complaints == "warning: left out: look\n"
     [row] = [json.loads(line) for line in (log.folder / runlog.METRICS).open(encoding="utf-8")]
     assert (row["tag"], row["step"], row["value"]) == ("Dev cer", 1, 0.25)
+
+
+def test_what_came_out_can_be_seen_and_heard(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, num_epoch=1, num_batches=2)
+    picture = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+    tone = np.sin(np.arange(8000) / 10).astype(np.float32)
+    log.score(1, "dev", Score("stoi", 0.5, pictures={"a": picture}, sounds={"b": Sound(tone, 8000)}))
+    log.close()
+    reader = LogReader(file_path=str(next(log.folder.glob("vdlrecords*"))))
+    expected = {"scalar": ["Dev stoi"], "image": ["a"], "audio": ["b"]}
+    assert expected.items() <= reader.get_tags().items()
+    [shown] = reader.get_data("image", "a")
+    assert (np.asarray(Image.open(io.BytesIO(shown.image.encoded_image_string))) == picture).all()
+    [heard] = reader.get_data("audio", "b")
+    samples, rate = soundfile.read(io.BytesIO(heard.audio.encoded_audio_string), dtype="float32")
+    assert rate == 8000 and np.allclose(samples, tone, atol=1e-3)
 
 
 @pytest.mark.parametrize("memory", [12.5, float("nan")])
