@@ -131,6 +131,16 @@ def speech_duration(path: str | Path) -> float:
     return duration
 
 
+def length_and_rate(path: str | Path) -> tuple[int, int]:
+    """Samples and Hz of a recording, as its header has them; what stands behind it is not read.
+
+    Raises:
+        AudioError: the file is missing, empty, cut short or no audio.
+    """
+    with _open(path, str(path)) as file:
+        return file.frames, file.samplerate
+
+
 def check_speech(audio: Audio, name: str = "audio") -> None:
     """Refuse what cannot hold speech.
 
@@ -161,9 +171,14 @@ def normalize_loudness(samples: Samples, target_db: float = -20.0) -> Samples:
     Silence is returned as it is, and no gain exceeds `MAX_GAIN_DB`. Peaks may pass full scale:
     samples are floats, nothing is clipped.
     """
+    return (samples * loudness_gain(samples, target_db)).astype(np.float32, copy=False)
+
+
+def loudness_gain(samples: Samples, target_db: float) -> np.float32:
+    """The factor by which `normalize_loudness` scales `samples`, for what belongs to them."""
     level = level_db(samples)
     gain_db = 0.0 if level < SILENCE_DB else min(target_db - level, MAX_GAIN_DB)
-    return (samples * np.float32(10 ** (gain_db / 20))).astype(np.float32, copy=False)
+    return np.float32(10 ** (gain_db / 20))
 
 
 def source_name(source: Source) -> str:

@@ -19,7 +19,9 @@ from data_utils.audio import (
     Audio,
     AudioError,
     check_speech,
+    length_and_rate,
     level_db,
+    loudness_gain,
     normalize_loudness,
     read_audio,
     read_speech,
@@ -329,6 +331,26 @@ def test_silence_is_not_amplified() -> None:
     faint = np.full(100, 10 ** ((SILENCE_DB - 1) / 20), "f4")
     assert np.array_equal(normalize_loudness(faint), faint)
     assert np.isfinite(normalize_loudness(np.full(10, 3e38, "f4"))).all()
+
+
+def test_what_belongs_to_a_recording_can_be_scaled_alike() -> None:
+    samples = tone(16000, level=0.02)
+    own, other = normalize_loudness(samples, -25.0), np.ones(3, "f4")
+    assert np.allclose(other * loudness_gain(samples, -25.0), own[1000] / samples[1000])
+
+
+@pytest.mark.parametrize(("name", "rate"), [("a.wav", 44100), ("a.flac", 16000), ("a.ogg", 8000)])
+def test_length_and_rate_are_those_of_the_samples(tmp_path: Path, name: str, rate: int) -> None:
+    soundfile.write(tmp_path / name, np.zeros((12345, 2)), rate)
+    assert length_and_rate(tmp_path / name) == (12345, rate)
+
+
+def test_a_length_that_the_file_does_not_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(16000), 16000)
+    path.write_bytes(path.read_bytes()[:16044])
+    with pytest.raises(AudioError, match=r"a\.wav: truncated: 0\.50 s of 1\.00 s"):
+        length_and_rate(path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are always text there")
