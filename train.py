@@ -1,12 +1,12 @@
-"""Train a speech recogniser: python train.py --help lists the options."""
+"""Train a speech recogniser, or a front end for one: python train.py --help lists the options."""
 
-from model_utils.options import parse, run_command
-from model_utils.settings import TRAINING, DeviceSettings, RunSettings
+from model_utils.options import parse_task, run_command
+from model_utils.settings import TASKS, DeviceSettings, RunSettings
 
 
 def main() -> int:
     """Read the options and train, here or in one process for each device."""
-    options = parse("train.py", TRAINING, description="Train a DeepSpeech2 speech recogniser.")
+    options = parse_task("train.py", TASKS, description="Train a DeepSpeech2 speech recogniser.")
 
     from model_utils import launch
 
@@ -14,9 +14,9 @@ def main() -> int:
     if count > 1:
         return launch.run_processes(count, options[RunSettings])
 
-    from model_utils.training import train_recogniser
+    from model_utils.training import train
 
-    folder = train_recogniser(options)
+    folder = train(options)
     if folder is not None:
         from reports.curves import draw_run
 

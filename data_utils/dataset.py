@@ -43,7 +43,7 @@ class Batch:
     """Token ids [B, L], padded with 0."""
     label_lengths: NDArray[np.int64]
     """Valid labels of each example [B]."""
-    utterances: list[int] = field(default_factory=list)
+    items: list[int] = field(default_factory=list)
     """Which utterance of the manifest each example is."""
     texts: list[str] = field(default_factory=list)
     """Normalised transcript of each example."""
@@ -95,6 +95,15 @@ class SpeechDataset:
         self.augmentation = augmentation
         self.seed = seed
         self.cache = cache or RecordingCache(0)
+
+    @property
+    def durations(self) -> NDArray[np.float32]:
+        """Seconds of each utterance, as the manifest has them."""
+        return self.manifest.durations
+
+    def where(self, index: int) -> str:
+        """Manifest and line of an utterance."""
+        return self.manifest.where(index)
 
     def text(self, utterance: Utterance) -> str:
         """The utterance's transcript, normalised (older packages wrote it as it came)."""
@@ -172,7 +181,7 @@ class SpeechDataset:
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> Batch:
         """The batch of these utterances; those that cannot be read are left out and named."""
-        examples, utterances, texts, problems = [], [], [], []
+        examples, items, texts, problems = [], [], [], []
         for index in map(int, indices):
             try:
                 example = self.example(index, epoch)
@@ -180,14 +189,14 @@ class SpeechDataset:
                 problems.append(f"{self.manifest.where(index)}: {error}")
                 continue
             examples.append(example)
-            utterances.append(index)
+            items.append(index)
             texts.append(self.text(self.manifest[index]))
-        return collate(examples, utterances, texts, problems)
+        return collate(examples, items, texts, problems)
 
 
 def collate(
     examples: Sequence[Example],
-    utterances: Sequence[int] = (),
+    items: Sequence[int] = (),
     texts: Sequence[str] = (),
     problems: Sequence[str] = (),
 ) -> Batch:
@@ -200,6 +209,4 @@ def collate(
     for row, example in enumerate(examples):
         padded[row, : frames[row]] = example.features
         labels[row, : label_lengths[row]] = example.labels
-    return Batch(
-        padded, frames, labels, label_lengths, list(utterances), list(texts), list(problems)
-    )
+    return Batch(padded, frames, labels, label_lengths, list(items), list(texts), list(problems))

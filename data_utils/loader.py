@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.dataset import Batch
 from data_utils.errors import InputError
 from data_utils.workers import available_cores, spawn_pool
 
@@ -27,11 +26,14 @@ MAX_DEATHS = 3
 """Deaths in a row, with no batch in between, after which there is no use in new workers."""
 
 
-class BatchSource(Protocol):
+Batch = TypeVar("Batch", covariant=True)
+
+
+class BatchSource(Protocol[Batch]):
     """Where batches come from."""
 
     def batch(self, indices: NDArray[np.int64], epoch: int) -> Batch:
-        """The batch of these utterances in this epoch."""
+        """The batch of these items in this epoch."""
 
 
 def default_workers() -> int:
@@ -47,7 +49,7 @@ def num_loaders(num_workers: int | None) -> int:
     return max(1, default_workers() if num_workers is None else num_workers)
 
 
-class Loader:
+class Loader(Generic[Batch]):
     """Loads batches of several datasets with one pool of workers.
 
     Args:
@@ -55,7 +57,9 @@ class Loader:
         num_workers: processes; 0 loads in this one; None for `default_workers()`.
     """
 
-    def __init__(self, sources: Mapping[str, BatchSource], num_workers: int | None = None) -> None:
+    def __init__(
+        self, sources: Mapping[str, BatchSource[Batch]], num_workers: int | None = None
+    ) -> None:
         self.num_workers = default_workers() if num_workers is None else num_workers
         self._sources = dict(sources)
         self._pool = self._new_pool() if self.num_workers else None
@@ -63,7 +67,7 @@ class Loader:
     def batches(
         self, name: str, plan: Sequence[NDArray[np.int64]], epoch: int = 0
     ) -> Iterator[Batch]:
-        """The batches of `plan`, lists of utterances of dataset `name`, in order.
+        """The batches of `plan`, lists of items of dataset `name`, in order.
 
         A worker that dies is replaced, and what was not handed out yet is computed again.
 
@@ -135,12 +139,12 @@ class Loader:
         self.close()
 
 
-_worker_sources: dict[str, BatchSource] = {}
+_worker_sources: dict[str, BatchSource[Any]] = {}
 
 
-def _start_worker(sources: dict[str, BatchSource]) -> None:
+def _start_worker(sources: dict[str, BatchSource[Any]]) -> None:
     _worker_sources.update(sources)
 
 
-def _load(name: str, indices: NDArray[np.int64], epoch: int) -> Batch:
+def _load(name: str, indices: NDArray[np.int64], epoch: int) -> Any:
     return _worker_sources[name].batch(indices, epoch)

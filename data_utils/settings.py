@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 ShuffleMethod = Literal["batch_shuffle_clipped", "batch_shuffle", "instance_shuffle"]
 FeatureType = Literal["linear", "mfcc", "fbank"]
+StoreDtype = Literal["float16", "uint8", "float32"]
 
 
 def option(
@@ -102,11 +103,23 @@ class CorpusSettings:
         "characters that are not in the vocabulary: train on <unk>, or drop them",
         when="`drop` where rare signs in the transcripts are not spoken",
     )
+    augment_conf_path: str | None = option(
+        "./conf/augmentation.json",
+        "augmentation of the training data, None for none",
+        when="`None` for a first test that the corpus can be learned; see "
+        "[augmentation](augmentation.md)",
+    )
+    extend_vocab: bool = option(
+        False,
+        "add the new characters of vocab_path to those of pretrained_model, whose rows are kept",
+        when="new words with characters that the model has not; see [new "
+        "characters](#new-characters)",
+    )
 
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How utterances become batches."""
+    """How the items of a training set become batches."""
 
     batch_size: int = option(
         32,
@@ -132,12 +145,6 @@ class BatchSettings:
         True,
         "first epoch from short to long utterances",
         when="`False` where all utterances are short, or the run starts from trained weights",
-    )
-    augment_conf_path: str | None = option(
-        "./conf/augmentation.json",
-        "augmentation of the training data, None for none",
-        when="`None` for a first test that the corpus can be learned; see "
-        "[augmentation](augmentation.md)",
     )
     num_workers: int | None = option(
         None,
@@ -205,6 +212,28 @@ class FeatureSettings:
         maximum=-30,
         when="-70 where some recordings are silent between words and others are not; see "
         "[preparation](prepare.md#mean-and-standard-deviation)",
+    )
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where `--mode process_data` puts computed examples and `--mode fast_train` finds them."""
+
+    store_dir: str = option(
+        "./dataset/store",
+        "folder of the computed examples, nothing else in it",
+        when="for each set of options that examples are computed with one of its own",
+    )
+    store_dtype: StoreDtype = option(
+        "float16",
+        "how their values are kept: float16; uint8: 255 steps, half the size; float32: every bit",
+        when="`uint8` where the disk is small, `float32` to compare with `--mode train`",
+    )
+    num_variants: int = option(
+        1,
+        "augmented variants of each item, of which each epoch draws one",
+        minimum=1,
+        when="4 or more where the examples are augmented: with 1 every epoch sees the same ones",
     )
 
 

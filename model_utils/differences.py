@@ -84,12 +84,12 @@ def of_plans(info: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
     """What the batches follow from beside the options: other data, another number of devices."""
     lines = []
     before: Mapping[str, Any] = info.get("plan", {})
-    for name, more in (("utterances", ""), ("devices", "; --lr_scaling scales the rate by it")):
+    for name, more in (("items", ""), ("devices", "; --lr_scaling scales the rate by it")):
         was, now = before.get(name, plan[name]), plan[name]
         if was != now:
             lines.append(f"changed since then: {name} was {was}, is {now}: {_BATCHES}{more}")
     if not lines and before.get("durations", plan["durations"]) != plan["durations"]:
-        lines.append(f"changed since then: as many utterances, but not the same ones: {_DATA}")
+        lines.append(f"changed since then: as many items, but not the same ones: {_DATA}")
     return lines
 
 

@@ -14,6 +14,7 @@ from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
+    from model_utils.tasks.batches import BatchedTask
     from model_utils.tasks.recognition import RecognitionTask
     from model_utils.trainer.loop import Trainer
 
@@ -28,13 +29,30 @@ def of_corpus(task: "RecognitionTask", options: Options) -> None:
             "warning: no dev_manifest: the test set decides which epoch is best, so its figure "
             "flatters; --dev_manifest=FILE lets other data decide"
         )
-    batching, count = options[BatchSettings], len(task.training.manifest)
+    batching, count = options[BatchSettings], len(task.training.durations)
     if batching.batch_seconds is None and is_too_few(count, batching.batch_size * task.shares):
         shares = f" x {task.shares} (--accumulate, devices)" if task.shares > 1 else ""
         _aside(
             f"warning: {count} utterances are fewer than batch_size {batching.batch_size}{shares}: "
             f"every epoch is one short batch"
         )
+
+
+def of_padding(task: "BatchedTask[Any]", epoch: int) -> None:
+    """Say how much of what will be computed is padding.
+
+    Args:
+        task: whose batches they are.
+        epoch: that is about to be trained.
+    """
+    # The first epoch may be sorted, of which the others are nothing like.
+    padding = task.padding_share(max(2, epoch))
+    _aside(f"padding: {100 * padding:.1f} % of all frames")
+
+
+def of_memory(line: str, asked_for: bool) -> None:
+    """Say what memory the heaviest batch took; on stdout where that is what was asked for."""
+    print(line, file=None if asked_for else sys.stderr)
 
 
 def of_folder(folder: Path) -> None:
@@ -124,7 +142,7 @@ def _going_on(trainer: "Trainer") -> str:
     changed: dict[str, Any] = {"resume_model": trainer.keeper.last}
     if run.pretrained_model:
         changed["pretrained_model"] = None
-    if run.extend_vocab:
+    if trainer.options.get("extend_vocab"):
         changed["extend_vocab"] = False
     if run.max_steps is not None and trainer.progress.step >= run.max_steps:
         changed["max_steps"] = None

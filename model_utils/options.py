@@ -84,6 +84,7 @@ def parse(
     description: str = "",
     reserved: Sequence[Reserved] = (),
     shares_config_with: Sequence[type] = (),
+    defaults: Mapping[str, Any] | None = None,
 ) -> Options:
     """Read the options of `command` from `argv`, and from the file that `--config` names.
 
@@ -95,10 +96,12 @@ def parse(
         reserved: options that are known but not built yet.
         shares_config_with: settings of another command, whose file may be given too: of one with
             a key that only that command knows, the settings that both have are taken, no others.
+        defaults: of some options, in the place of those that they were declared with.
 
     Raises:
         InputError: an unknown option or key, or a value of the wrong type or out of range.
     """
+    own = defaults or {}
     fields = {field.name: field for group in settings for field in dataclasses.fields(group)}
     kinds = {
         name: kind
@@ -107,7 +110,7 @@ def parse(
         if name in fields
     }
     aliases = {alias: name for name, field in fields.items() for alias in field.metadata["aliases"]}
-    parser = _parser(command, description, settings, kinds, reserved)
+    parser = _parser(command, description, settings, kinds, reserved, own)
     given = vars(parser.parse_args(sys.argv[1:] if argv is None else list(argv)))
 
     values: dict[str, Any] = {}
@@ -134,13 +137,75 @@ def parse(
         name: convert(value, kinds[name], fields[name].metadata, origin)
         for name, (value, origin) in values.items()
     }
+    in_force = {**own, **converted}
     groups = {
         group: group(
-            **{f.name: converted[f.name] for f in dataclasses.fields(group) if f.name in converted}
+            **{f.name: in_force[f.name] for f in dataclasses.fields(group) if f.name in in_force}
         )
         for group in settings
     }
     return Options(command, groups, frozenset(converted))
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskOptions:
+    """What a command may be told where it does one of several tasks."""
+
+    settings: tuple[type, ...]
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Of options that have other ones for this task."""
+
+
+def parse_task(
+    command: str,
+    tasks: Mapping[str, TaskOptions],
+    argv: Sequence[str] | None = None,
+    *,
+    description: str = "",
+    own: Sequence[type] = (),
+    shares_config: bool = False,
+) -> Options:
+    """Read the options of a command whose option `task` decides which others there are.
+
+    Args:
+        command: the command's name, for messages.
+        tasks: by name; the first one is meant unless the command line or its file says otherwise.
+        argv: arguments without the program's name; `sys.argv[1:]` by default.
+        description: first lines of `--help`.
+        own: settings that the command has for every task, in front of theirs.
+        shares_config: whether the file may be that of another command for the same task.
+
+    Raises:
+        InputError: no such task, or as `parse`.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    names = tuple(tasks)
+    name, origin = _task_named(arguments) or (names[0], "")
+    if name not in names:
+        raise InputError(f"{origin}: {name!r} is not one of {', '.join(names)}")
+    task = tasks[name]
+    return parse(
+        command,
+        [*own, *task.settings],
+        arguments,
+        description=description,
+        shares_config_with=task.settings if shares_config else (),
+        defaults={**task.defaults, "task": name},
+    )
+
+
+def _task_named(arguments: Sequence[str]) -> tuple[str, str] | None:
+    """The task that the command line names, or else its file; and where."""
+    peek = _Parser(add_help=False, allow_abbrev=False)
+    peek.add_argument("--task")
+    peek.add_argument("-C", "--config")
+    found, _ = peek.parse_known_args(arguments)
+    if found.task is not None:
+        return found.task, "--task"
+    if found.config in (None, "None"):
+        return None
+    named = _config_content(Path(found.config)).get("task")
+    return None if named is None else (str(named), f"{found.config}: task")
 
 
 def command_again(script: str | None = None, without: Collection[str] = (), **changed: Any) -> str:
@@ -299,6 +364,14 @@ def _refuse_reserved(item: Reserved, value: Any, origin: str) -> None:
 
 
 def _read_config(path: Path, known: set[str]) -> dict[str, Any]:
+    content = _config_content(path)
+    for key in content:
+        if key not in known:
+            raise InputError(f"{path}: unknown key {key!r}{suggestion(key, known)}")
+    return content
+
+
+def _config_content(path: Path) -> dict[str, Any]:
     import json5
 
     try:
@@ -310,9 +383,6 @@ def _read_config(path: Path, known: set[str]) -> dict[str, Any]:
         raise InputError(f"{path}: not valid JSON5: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: an object of options expected, found {type(content).__name__}")
-    for key in content:
-        if key not in known:
-            raise InputError(f"{path}: unknown key {key!r}{suggestion(key, known)}")
     return content
 
 
@@ -335,6 +405,7 @@ def _parser(
     settings: Sequence[type],
     kinds: Mapping[str, Any],
     reserved: Sequence[Reserved],
+    defaults: Mapping[str, Any],
 ) -> _Parser:
     parser = _Parser(
         prog=command,
@@ -348,7 +419,7 @@ def _parser(
     )
     for group in settings:
         for field in dataclasses.fields(group):
-            _add_flag(parser, field, kinds[field.name])
+            _add_flag(parser, field, kinds[field.name], defaults.get(field.name, field.default))
     for item in reserved:
         shown = " or ".join(map(str, item.defaults))
         parser.add_argument(
@@ -361,10 +432,9 @@ def _parser(
     return parser
 
 
-def _add_flag(parser: _Parser, field: "dataclasses.Field[Any]", kind: Any) -> None:
+def _add_flag(parser: _Parser, field: "dataclasses.Field[Any]", kind: Any, default: Any) -> None:
     meta = field.metadata
     inner = next(item for item in (typing.get_args(kind) if _is_union(kind) else (kind,)))
-    default = field.default
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
     unit = f" {meta['unit']}" if meta["unit"] and default is not None else ""

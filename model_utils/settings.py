@@ -4,6 +4,25 @@ from dataclasses import dataclass
 from typing import Literal
 
 from data_utils.settings import BatchSettings, CorpusSettings, FeatureSettings, option
+from model_utils.options import TaskOptions
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """What is trained, and where its examples come from."""
+
+    task: Literal["recognition", "enhancement", "separation"] = option(
+        "recognition",
+        "what is trained; the other options follow from it: give --help with it",
+        when="a front end for noisy recordings, see [enhancement](enhancement.md) and "
+        "[separation](separation.md)",
+    )
+    mode: Literal["train", "process_data", "fast_train"] = option(
+        "train",
+        "train: load and train; process_data: compute the examples once and store them; "
+        "fast_train: train from the store",
+        when="where the share of waiting is high, see [stored examples](#stored-examples)",
+    )
 
 
 @dataclass(frozen=True)
@@ -325,12 +344,6 @@ class RunSettings:
         when="a new vocabulary or other sizes; see [starting from other "
         "weights](#starting-from-other-weights)",
     )
-    extend_vocab: bool = option(
-        False,
-        "add the new characters of vocab_path to those of pretrained_model, whose rows are kept",
-        when="new words with characters that the model has not; see [new "
-        "characters](#new-characters)",
-    )
     seed: int = option(
         1,
         "seed of weights, order, augmentation and dropout",
@@ -411,7 +424,17 @@ class DeviceSettings:
     )
 
 
+TRAINER: tuple[type, ...] = (
+    BatchSettings,
+    OptimisationSettings,
+    ScheduleSettings,
+    RunSettings,
+    DeviceSettings,
+)
+"""The settings that every task has."""
+
 TRAINING: tuple[type, ...] = (
+    TaskSettings,
     CorpusSettings,
     BatchSettings,
     FeatureSettings,
@@ -422,4 +445,7 @@ TRAINING: tuple[type, ...] = (
     RunSettings,
     DeviceSettings,
 )
-"""The settings of train.py."""
+"""The settings of train.py for a recogniser."""
+
+TASKS = {"recognition": TaskOptions(TRAINING)}
+"""What train.py may be told, by task."""

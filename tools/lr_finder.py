@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_utils.errors import InputError
-from data_utils.settings import BatchSettings, CorpusSettings, option
+from data_utils.settings import BatchSettings, option
 from model_utils.options import command_again, parse, run_command
 from model_utils.settings import TRAINING, OptimisationSettings, RunSettings
 
@@ -36,11 +36,10 @@ def main() -> None:
 
     from tqdm import tqdm
 
-    from model_utils.recogniser import resolve
-    from model_utils.training import build_task
+    from model_utils.setup.job import open_job
     from reports.picture import check_picture
 
-    settings, files = options[FinderSettings], options[CorpusSettings]
+    settings = options[FinderSettings]
     if settings.lr_end <= settings.lr_start:
         raise InputError(f"--lr_end={settings.lr_end:g}: must be above --lr_start")
     run = options[RunSettings]
@@ -56,16 +55,15 @@ def main() -> None:
     if batching.batch_seconds is None:
         batching = dataclasses.replace(batching, shuffle_method="instance_shuffle")
     run = dataclasses.replace(run, test_off=True)
-    recogniser = resolve(options, None, files.vocab_path, files.mean_std_path, files.unknown)
-    task, device = build_task(options.replaced(batching, run), recogniser)
+    job = open_job(options.replaced(batching, run))
 
     # These import Paddle, which is set up now.
     from model_utils.trainer.range_test import range_test
     from model_utils.trainer.updating import Updater
     from reports.range_test import draw_range_test
 
-    updater = Updater(task, options[OptimisationSettings], device, run.seed)
-    with task, tqdm(total=settings.num_steps, unit=" steps", disable=None) as bar:
+    updater = Updater(job.task, options[OptimisationSettings], job.device, run.seed)
+    with job.task as task, tqdm(total=settings.num_steps, unit=" steps", disable=None) as bar:
         found = range_test(
             task,
             updater,

@@ -1,9 +1,7 @@
 """Speech recognition: DeepSpeech2 trained with CTC, scored by greedy decoding and error rate."""
 
 import dataclasses
-import itertools
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,9 +11,7 @@ import paddle
 from numpy.typing import NDArray
 from paddle import Tensor
 
-from data_utils import sampling
 from data_utils.dataset import Batch
-from data_utils.loader import Loader
 from data_utils.settings import BatchSettings
 from data_utils.text import Vocabulary
 from decoders.greedy import greedy_decode_batch
@@ -25,6 +21,7 @@ from model_utils.losses import training_loss
 from model_utils.networks.deepspeech2 import DeepSpeech2
 from model_utils.recogniser import Recogniser
 from model_utils.settings import LossSettings
+from model_utils.tasks.batches import BatchedTask
 from model_utils.trainer.task import Score
 from scoring.error_rate import ErrorCounts, character_errors, word_errors
 
@@ -91,7 +88,7 @@ def recognise(
         for row, decoded in enumerate(greedy_decode_batch(outputs, lengths)):
             reference, hypothesis = batch.texts[row], vocabulary.decode(decoded.ids)
             yield Recognition(
-                batch.utterances[row],
+                batch.items[row],
                 reference,
                 hypothesis,
                 count_errors(reference, hypothesis),
@@ -104,7 +101,7 @@ def scoring_order(durations: NDArray[np.float32], batch_size: int) -> list[NDArr
     return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
 
-class RecognitionTask:
+class RecognitionTask(BatchedTask[Batch]):
     """The recogniser's training, as the trainer sees it.
 
     Args:
@@ -127,75 +124,17 @@ class RecognitionTask:
         parts: int = 1,
         loss: LossSettings | None = None,
     ) -> None:
+        super().__init__(corpus.training, corpus.scored, batching, seed, parts)
         self.recogniser = recogniser
-        self.training = corpus.training
-        self.left_out = corpus.left_out
-        self._scored = corpus.scored
-        self.score_sets = list(corpus.scored)
-        self.batching = batching
-        self.seed = seed
-        self.parts = parts
-        self.shares = parts * distributed.world_size()
+        self._corpus = corpus
         self.loss = loss or LossSettings()
-        self._num_batches = sampling.num_batches(
-            self.training.manifest.durations, batching, self.shares
-        )
         self._told: set[str] = set()
-        self._loader = Loader({"train": self.training, **self._scored}, batching.num_workers)
         paddle.seed(seed)
-        self.network = recogniser.build(compile_convolutions)
+        self.network: DeepSpeech2 = recogniser.build(compile_convolutions)
 
-    def num_batches(self) -> int:
-        """Batches in every epoch."""
-        return self._num_batches
-
-    def plan(self) -> dict[str, Any]:
-        """What the batches of an epoch follow from."""
-        seconds = self.batching.batch_seconds
-        return {
-            "utterances": len(self.training.manifest),
-            "durations": f"{zlib.crc32(self.training.manifest.durations.tobytes()):08x}",
-            "batch_size": self.batching.batch_size if seconds is None else None,
-            "batch_seconds": seconds,
-            "accumulate": self.parts,
-            "devices": distributed.world_size(),
-            "shuffle_method": self.batching.shuffle_method,
-            "sortagrad": self.batching.sortagrad,
-            "seed": self.seed,
-        }
-
-    def train_batches(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
-        """The batches of `epoch` from number `start` on: of each the own share, in parts."""
-        batches = self._plan(epoch)[start:]
-        plan = [part for batch in batches for part in self._share(batch, distributed.rank())]
-        loaded = self._loader.batches("train", plan, epoch)
-        while parts := list(itertools.islice(loaded, self.parts)):
-            yield parts
-
-    def heaviest_batch(self) -> list[Batch]:
-        """The parts with the most frames, as without augmentation."""
-        durations = self.training.manifest.durations
-        heaviest = sampling.heaviest_batch(durations, self.batching, self.shares)
-        return list(self._loader.batches("train", self._share(heaviest, 0)))
-
-    def padding_share(self, epoch: int) -> float:
-        """What part of the frames of an epoch, of all processes, is padding: 0 to 1."""
-        parts = [
-            part
-            for batch in self._plan(epoch)
-            for rank in range(distributed.world_size())
-            for part in self._share(batch, rank)
-        ]
-        return sampling.padding_share(self.training.manifest.durations, parts)
-
-    def _plan(self, epoch: int) -> sampling.Batches:
-        durations = self.training.manifest.durations
-        return sampling.epoch_batches(
-            durations, self.batching, seed=self.seed, epoch=epoch, shares=self.shares
-        )
-
-    def _share(self, batch: NDArray[np.int64], rank: int) -> sampling.Batches:
-        return sampling.share(batch, rank, distributed.world_size(), self.parts)
+    def left_out(self) -> Iterator[str]:
+        """Utterances that are not trained on, where and why."""
+        return self._corpus.left_out()
 
     def losses(self, batch: Batch) -> Tensor:
         """Loss of each item [batch]; see `Task.losses` for a batch without any."""
@@ -215,26 +154,10 @@ class RecognitionTask:
         logits, _ = self.network(frame, paddle.zeros([1], dtype="int64"))
         return (logits * 0.0).sum().reshape([1])
 
-    def size(self, batch: Batch) -> int:
-        """Utterances of the batch."""
-        return len(batch)
-
-    def seconds(self, batch: Batch) -> float:
-        """Seconds of the batch's utterances, as the manifest has them."""
-        return float(self.training.manifest.durations[batch.utterances].sum())
-
-    def problems(self, batch: Batch) -> list[str]:
-        """Utterances that could not be read, where and why."""
-        return batch.problems
-
-    def names(self, batch: Batch) -> list[str]:
-        """Manifest and line of each item."""
-        return [self.training.manifest.where(index) for index in batch.utterances]
-
     def score(self, name: str, batch_done: Callable[[], None] = lambda: None) -> Score:
         """Character error rate on the set `name`, of which each process recognises a share."""
-        dataset = self._scored[name]
-        plan = scoring_order(dataset.manifest.durations, self.batching.batch_size)
+        dataset = self._corpus.scored[name]
+        plan = scoring_order(dataset.durations, self.batching.batch_size)
         plan = plan[distributed.rank() :: distributed.world_size()]
         counts, frames, blanks = ErrorCounts(), 0, 0
 
@@ -275,10 +198,3 @@ class RecognitionTask:
     def describe(self) -> dict[str, Any]:
         """What a checkpoint holds beside the weights."""
         return self.recogniser.describe()
-
-    def __enter__(self) -> "RecognitionTask":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Stop the loader's workers."""
-        self._loader.close()

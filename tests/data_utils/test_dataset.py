@@ -111,7 +111,7 @@ def test_collate_pads_with_zeros(shapes: list[tuple[int, int]]) -> None:
     assert batch.frames.tolist() == [frames for frames, _ in shapes]
     assert batch.label_lengths.tolist() == [labels for _, labels in shapes]
     assert (batch.problems, batch.texts) == (["p"], ["t"] * len(shapes))
-    assert batch.utterances == list(range(10, 10 + len(shapes)))
+    assert batch.items == list(range(10, 10 + len(shapes)))
     if shapes:
         assert batch.features.shape[1] == max(batch.frames)
         assert batch.labels.shape[1] == max(batch.label_lengths)
@@ -124,7 +124,7 @@ def test_collate_pads_with_zeros(shapes: list[tuple[int, int]]) -> None:
 def test_a_batch_and_its_utterances(make_corpus: MakeCorpus) -> None:
     data = dataset(make_corpus(["一二", "三", "四四四", "二一"]))
     batch = data.batch(np.array([2, 1]))
-    assert batch.utterances == [2, 1] and batch.texts == ["四四四", "三"]
+    assert batch.items == [2, 1] and batch.texts == ["四四四", "三"]
     assert not batch.problems
     for row, index in enumerate((2, 1)):
         example = data.example(index)
@@ -141,7 +141,7 @@ def test_recordings_that_cannot_be_read_are_left_out_and_named(make_corpus: Make
     (corpus.folder / "2.wav").unlink()
     soundfile.write(corpus.folder / "3.wav", 0.1 * np.ones(100), RATE)
     batch = dataset(corpus).batch([0, 1, 2, 3])
-    assert batch.utterances == [0] and len(batch) == 1
+    assert batch.items == [0] and len(batch) == 1
     assert len(batch.problems) == 3
     for line, problem in enumerate(batch.problems, start=2):
         assert problem.startswith(f"{corpus.manifest}:{line}: {corpus.folder / f'{line - 1}.wav'}")
@@ -157,11 +157,11 @@ def test_a_manifest_that_promises_too_much_does_not_stop_training(make_corpus: M
     training = dataset(corpus, AugmentationPipeline())
     assert not training.untrainable(), "by the manifest alone it fits"
     batch = training.batch([0, 1])
-    assert batch.utterances == [1]
+    assert batch.items == [1]
     [problem] = batch.problems
     assert problem.startswith(f"{corpus.manifest}:1: {rows[0].audio}: 4 labels need 4 output frame")
     assert "the manifest says 0.60 s" in problem
-    assert dataset(corpus).batch([0, 1]).utterances == [0, 1], "it can be recognised nevertheless"
+    assert dataset(corpus).batch([0, 1]).items == [0, 1], "it can be recognised nevertheless"
 
 
 # Augmentation

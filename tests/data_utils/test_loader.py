@@ -102,8 +102,8 @@ def test_the_same_batches_for_any_number_of_workers(make_corpus: MakeCorpus) -> 
     for epoch in (found[1][:4], found[1][4:]):
         [problem] = [problem for batch in epoch for problem in batch["problems"]]
         assert problem.startswith(f"{corpus.manifest}:6: {corpus.folder / '5.wav'}: ")
-        utterances = [index for batch in epoch for index in batch["utterances"]]
-        assert sorted(utterances) == [i for i in range(14) if i != 5]
+        items = [index for batch in epoch for index in batch["items"]]
+        assert sorted(items) == [i for i in range(14) if i != 5]
 
 
 def test_batches_come_in_the_order_asked_for(pool: Loader) -> None:

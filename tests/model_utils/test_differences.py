@@ -105,15 +105,15 @@ def test_an_older_checkpoint_that_does_not_say_is_no_difference() -> None:
 
 
 def test_other_data_and_devices_under_the_same_options() -> None:
-    plan = {"utterances": 48, "durations": "1f", "devices": 2, "seed": 1}
+    plan = {"items": 48, "durations": "1f", "devices": 2, "seed": 1}
     assert differences.of_plans({"plan": dict(plan)}, plan) == []
     assert differences.of_plans({}, plan) == [], "an older checkpoint does not say"
-    fewer, alone = differences.of_plans({"plan": {**plan, "utterances": 60, "devices": 1}}, plan)
-    assert fewer.startswith("changed since then: utterances was 60, is 48: other batches")
+    fewer, alone = differences.of_plans({"plan": {**plan, "items": 60, "devices": 1}}, plan)
+    assert fewer.startswith("changed since then: items was 60, is 48: other batches")
     assert alone.startswith("changed since then: devices was 1, is 2: other batches")
     assert "--lr_scaling" in alone
     [others] = differences.of_plans({"plan": {**plan, "durations": "2a"}}, plan)
-    assert others.startswith("changed since then: as many utterances, but not the same ones: ")
+    assert others.startswith("changed since then: as many items, but not the same ones: ")
 
 
 def test_files_beside_the_corpus(make_corpus: MakeCorpus) -> None:

@@ -17,7 +17,7 @@ from model_utils.trainer import checkpoint
 
 def corpus(utterances: int, shares: int) -> Any:
     """As much of a task as counts here."""
-    training = SimpleNamespace(manifest=range(utterances))
+    training = SimpleNamespace(durations=range(utterances))
     return SimpleNamespace(score_sets=["dev"], training=training, shares=shares)
 
 

@@ -19,7 +19,16 @@ from inference.settings import (
     EvaluationSettings,
     TranscriptionSettings,
 )
-from model_utils.options import RULE, TITLE, Options, Reserved, parse, run_command
+from model_utils.options import (
+    RULE,
+    TITLE,
+    Options,
+    Reserved,
+    TaskOptions,
+    parse,
+    parse_task,
+    run_command,
+)
 from model_utils.settings import (
     TRAINING,
     NetworkSettings,
@@ -510,3 +519,54 @@ def test_settings_import_neither_numpy_nor_paddle(module: str) -> None:
     ).stdout.split()
     assert module in loaded
     assert not {"numpy", "paddle", "scipy", "librosa", "matplotlib", "visualdl"} & set(loaded)
+
+
+# One command, several tasks
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which task."""
+
+    task: Literal["first", "second"] = option("first", "which")
+
+
+TASKS = {
+    "first": TaskOptions((Which, Things)),
+    "second": TaskOptions((Which, Things, Others), {"ratio": 0.25, "count": 7}),
+}
+
+
+def told(*argv: str) -> Options:
+    return parse_task("command.py", TASKS, argv)
+
+
+def test_the_task_decides_which_options_there_are(config: WriteConfig) -> None:
+    assert told()[Which].task == "first" and told()[Things] == Things()
+    for argv in (["--task=second"], ["--task", "second"], ["-C", config("{task: 'second'}")]):
+        options = told(*argv, "--foreign=3")
+        assert options[Which].task == "second" and options[Others].foreign == 3
+        assert options[Things] == Things(ratio=0.25, count=7), "defaults of its own"
+        assert "count" not in options.given
+    assert told("-C", config("{task: 'second', ratio: 1}"))[Things].ratio == 1
+    assert told("-C", config("{task: 'second'}"), "--task=first")[Which].task == "first"
+
+
+def test_options_of_another_task_are_unknown(config: WriteConfig) -> None:
+    for argv, message in (
+        (["--foreign=3"], "unknown option --foreign"),
+        (["-C", config("{task: 'second'}"), "--task=first", "--foreign=1"], "unknown option --for"),
+        (["--task=third"], "--task: 'third' is not one of first, second"),
+        (["-C", config("{task: 3}")], "some.json5: task: '3' is not one of first, second"),
+        (["--task"], "expected one argument"),
+    ):
+        with pytest.raises(InputError) as error:
+            told(*argv)
+        assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_help_shows_the_defaults_of_the_task(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        told("--task=second", "--help")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "how much [0.25]" in said and "how many [7]" in said and "not ours [1]" in said

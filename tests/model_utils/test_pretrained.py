@@ -18,9 +18,11 @@ from data_utils.text import Vocabulary
 from model_utils.options import Options, parse
 from model_utils.pretrained import Pretrained, extended, with_new_rows
 from model_utils.settings import TRAINING
+from model_utils.setup.job import open_job
+from model_utils.tasks.recognition import RecognitionTask
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import read_arrays
-from model_utils.training import build_task, train_recogniser
+from model_utils.training import train
 
 OLD_WORDS = ["一", "二三", "三", "一二", "三一", "二"] * 4
 NEW_WORDS = ["四", "一四", "四二", "三四"]
@@ -44,7 +46,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, Path]:
     Vocabulary.build(dict.fromkeys("一二三", 1)).save(corpus.vocabulary)
     folder = tmp_path_factory.mktemp("old_model")
     quick = ("--learning_rate=0.02", "--lr_schedule=onecycle", "--num_epoch=6")
-    train_recogniser(options(corpus, folder, *SIZES, *quick))
+    train(options(corpus, folder, *SIZES, *quick))
     return corpus, folder / "param" / "best.pdparams"
 
 
@@ -67,13 +69,14 @@ def test_the_error_rate_on_old_words_is_the_old_models(
     assert source.info is not None
     before = source.info["progress"]["best"]["value"]
     assert before < 0.5, "a network that has learned nothing would show nothing"
-    given = options(new, tmp_path, f"--test_manifest={corpus.manifest}")
+    start = (f"--pretrained_model={model}", "--extend_vocab")
+    given = options(new, tmp_path, f"--test_manifest={corpus.manifest}", *start)
     known = Vocabulary.load(corpus.vocabulary).tokens
-    recogniser = extended(given, source)
-    assert recogniser.vocabulary.tokens == (*known, "四", "<space>")
-    task, _ = build_task(given, recogniser)
-    with task:
-        Pretrained.extending(source, recogniser).start(task.network)
+    job = open_job(given)
+    assert isinstance(job.task, RecognitionTask) and job.start is not None
+    assert job.task.recogniser.vocabulary.tokens == (*known, "四", "<space>")
+    with job.task as task:
+        job.start(task.network)
         task.network.eval()
         assert task.score("test").value == before
     said = capsys.readouterr()
@@ -86,7 +89,7 @@ def test_known_rows_stay_bit_for_bit_and_new_ones_are_learned(
 ) -> None:
     _, model = old
     start = (f"--pretrained_model={model}", "--extend_vocab")
-    train_recogniser(options(new, tmp_path / "still", *start, "--learning_rate=0", "--max_steps=1"))
+    train(options(new, tmp_path / "still", *start, "--learning_rate=0", "--max_steps=1"))
     before, after = (read_arrays(p) for p in (model, *(tmp_path / "still/param").glob("1*params")))
     for name in ("output.weight", "output.bias"):
         assert after[name].shape[-1] == before[name].shape[-1] + 2
@@ -95,7 +98,7 @@ def test_known_rows_stay_bit_for_bit_and_new_ones_are_learned(
     assert hidden and all(np.array_equal(before[name], after[name]) for name in hidden)
 
     quick = ("--learning_rate=0.01", "--lr_schedule=constant", "--num_epoch=20")
-    train_recogniser(options(new, tmp_path / "learned", *start, *quick))
+    train(options(new, tmp_path / "learned", *start, *quick))
     best = checkpoint.load(tmp_path / "learned" / "param" / "best").info
     assert best is not None and best["vocabulary"][-2:] == ["四", "<space>"]
     assert best["normalizer"] == (checkpoint.load(model).info or {})["normalizer"]
@@ -108,11 +111,11 @@ def test_a_resumed_run_has_the_extended_vocabulary(
 ) -> None:
     _, model = old
     start = (f"--pretrained_model={model}", "--extend_vocab", "--max_steps=1")
-    train_recogniser(options(new, tmp_path, *start))
+    train(options(new, tmp_path, *start))
     [stopped] = [line for line in capsys.readouterr().out.splitlines() if "to go on: " in line]
     assert "--pretrained_model=None" in stopped and "--extend_vocab=False" in stopped
     [saved] = (tmp_path / "param").glob("1*params")
-    train_recogniser(options(new, tmp_path, f"--resume_model={saved}", "--num_epoch=1"))
+    train(options(new, tmp_path, f"--resume_model={saved}", "--num_epoch=1"))
     said = capsys.readouterr()
     assert f"note: {new.vocabulary} differs" in said.err and "every character" in said.err
     assert len(json.loads((tmp_path / "param" / "1.json").read_text("utf-8"))["vocabulary"]) == 7
@@ -124,7 +127,7 @@ def test_what_cannot_be_extended_is_refused_in_one_line(
     _, model = old
     for more in ((), (f"--resume_model={model}",)):
         with pytest.raises(InputError, match="give --pretrained_model=FILE"):
-            train_recogniser(options(new, tmp_path, "--extend_vocab", *more))
+            train(options(new, tmp_path, "--extend_vocab", *more))
     source = checkpoint.load(model, optimizer=False)
     with pytest.raises(InputError, match=r"no best\.json beside .*and the layer starts anew"):
         extended(options(new, tmp_path), replace(source, info=None))

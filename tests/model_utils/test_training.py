@@ -17,7 +17,7 @@ from tones import Corpus
 
 from data_utils.errors import InputError
 from data_utils.text import Vocabulary
-from model_utils import differences
+from model_utils import differences, training
 from model_utils.options import parse
 from model_utils.recogniser import resolve
 from model_utils.runtime import Device
@@ -25,7 +25,6 @@ from model_utils.settings import TRAINING
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import read_arrays
 from model_utils.trainer.progress import Progress
-from model_utils.training import train_recogniser
 
 TEXTS = ["一", "二三", "四", "一二", "三", "二"]
 Say = Callable[..., tuple[list[str], list[str]]]
@@ -49,7 +48,7 @@ def train(corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
     def run(*more: str) -> tuple[list[str], list[str]]:
         capsys.readouterr()
-        train_recogniser(parse("train.py", TRAINING, options(corpus, tmp_path, *more)))
+        training.train(parse("train.py", TRAINING, options(corpus, tmp_path, *more)))
         said = capsys.readouterr()
         return said.out.splitlines(), said.err.splitlines()
 
@@ -60,7 +59,7 @@ def train(corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def model(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained epoch, and two saves inside it; only to be read."""
     folder = tmp_path_factory.mktemp("model")
-    train_recogniser(parse("train.py", TRAINING, options(corpus, folder)))
+    training.train(parse("train.py", TRAINING, options(corpus, folder)))
     return folder / "param"
 
 

@@ -16,7 +16,7 @@ from data_utils.errors import InputError
 from model_utils.options import parse
 from model_utils.settings import TRAINING
 from model_utils.trainer import checkpoint
-from model_utils.training import train_recogniser
+from model_utils.training import train
 from tools import average_checkpoints
 
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -35,7 +35,7 @@ def options(corpus: Corpus, folder: Path, *more: str) -> list[str]:
 def model(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three trained epochs."""
     folder = tmp_path_factory.mktemp("model")
-    train_recogniser(parse("train.py", TRAINING, options(corpus, folder, "--num_epoch=3")))
+    train(parse("train.py", TRAINING, options(corpus, folder, "--num_epoch=3")))
     return folder / "param"
 
 
@@ -72,7 +72,7 @@ def test_the_mean_is_evaluated_and_trained_on(
     assert re.fullmatch(r"cer: .* / 6: .*", capsys.readouterr().out.splitlines()[-1])
 
     more = options(corpus, tmp_path, "--num_epoch=4", f"--resume_model={path}.pdparams")
-    train_recogniser(parse("train.py", TRAINING, more))
+    train(parse("train.py", TRAINING, more))
     assert "the optimizer starts anew" in capsys.readouterr().err
     assert (tmp_path / "param" / "4.pdparams").is_file()
 

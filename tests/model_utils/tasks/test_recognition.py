@@ -57,7 +57,8 @@ def make_task(
 ) -> RecognitionTask:
     path = corpus.folder / "augmentation.json"
     path.write_text(json.dumps(AUGMENTATION), encoding="utf-8")
-    settings = {"batch_size": 3, "num_workers": 0, "augment_conf_path": str(path)}
+    augment = batching.pop("augment_conf_path", str(path))
+    settings = {"batch_size": 3, "num_workers": 0}
     recogniser = Recogniser(
         Vocabulary.load(corpus.vocabulary),
         corpus.features,
@@ -71,7 +72,7 @@ def make_task(
         vocab_path=str(corpus.vocabulary),
         mean_std_path=str(corpus.mean_std),
     )
-    augmentation = AugmentationPipeline.load(batches.augment_conf_path)
+    augmentation = AugmentationPipeline.load(augment)
     opened = open_corpus(recogniser, files, augmentation, seed, score)
     return RecognitionTask(recogniser, opened, batches, seed, False, parts, loss)
 
@@ -190,7 +191,7 @@ def test_bad_files_are_named_and_survived(
 def test_a_batch_of_bad_files_alone_is_survived(make_corpus: MakeCorpus, tmp_path: Path) -> None:
     corpus = make_corpus(TEXTS[:4])
     task = make_task(corpus, batch_size=2, num_workers=0, shuffle_method="batch_shuffle")
-    for number in next(task.train_batches(1))[0].utterances:
+    for number in next(task.train_batches(1))[0].items:
         (corpus.folder / f"{number}.wav").write_bytes(b"")
     train(tmp_path, task, num_epoch=1, test_off=False)
     saved = checkpoint.load(tmp_path / "param" / "1")
@@ -234,7 +235,7 @@ def test_batches_by_duration_are_shared_out_and_keep_their_seconds(
             with make_task(corpus, score=False, parts=parts, batch_seconds=0.6) as task:
                 batches = list(task.train_batches(epoch))
                 assert len(batches) == task.num_batches() > 1
-                steps.append([[part.utterances for part in step] for step in batches])
+                steps.append([[part.items for part in step] for step in batches])
                 lengths = task.training.manifest.durations
         flat = [part for rank_steps in steps for step in rank_steps for part in step]
         assert {len(step) for rank_steps in steps for step in rank_steps} == {parts}
@@ -286,7 +287,7 @@ def test_score_counts_what_is_decoded_whatever_the_batch(make_corpus: MakeCorpus
             # Weights of a new network decode to nothing; these to something.
             task.network.output.bias.set_value(paddle.to_tensor([0.0, -9, 0.1, 0.1, 0.1, 0.1]))
             scores.append(task.score("test"))
-            data = task._scored["test"]
+            data = task._corpus.scored["test"]
             found = recognise(
                 lambda x, n, network=task.network: log_probs(network, x, n),
                 [data.batch(plan) for plan in scoring_order(data.manifest.durations, 5)],

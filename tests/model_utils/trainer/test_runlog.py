@@ -123,7 +123,8 @@ def test_what_came_out_can_be_seen_and_heard(tmp_path: Path) -> None:
     log = RunLog(tmp_path, num_epoch=1, num_batches=2)
     picture = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
     tone = np.sin(np.arange(8000) / 10).astype(np.float32)
-    log.score(1, "dev", Score("stoi", 0.5, pictures={"a": picture}, sounds={"b": Sound(tone, 8000)}))
+    sounds = {"b": Sound(tone, 8000)}
+    log.score(1, "dev", Score("stoi", 0.5, pictures={"a": picture}, sounds=sounds))
     log.close()
     reader = LogReader(file_path=str(next(log.folder.glob("vdlrecords*"))))
     expected = {"scalar": ["Dev stoi"], "image": ["a"], "audio": ["b"]}
