@@ -11,6 +11,7 @@ augmentation/  pipeline.py and one file per effect
 mixing.py      speech and noise at an exact signal-to-noise ratio
 masks.py       ideal masks of clean speech and noise
 enhancement/   lists of speech and noise -> noisy spectra and their masks
+separation/    songs and their stems: parts of songs in batches; masks -> stems
 sampling.py    which utterances share a batch, and in which order batches come
 dataset.py     Utterance -> example -> padded batch
 loader.py      worker processes; the same batches for any number of them
