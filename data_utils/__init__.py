@@ -8,6 +8,7 @@ text.py        normalise a transcript; Vocabulary
 manifest.py    Utterance; read and write manifests, memory-bounded
 preparation/   annotations and recordings -> manifests, vocabulary, statistics
 augmentation/  pipeline.py and one file per effect
+excerpts.py    recordings of a list, whole or in part
 mixing.py      speech and noise at an exact signal-to-noise ratio
 masks.py       ideal masks of clean speech and noise
 enhancement/   lists of speech and noise -> noisy spectra and their masks

@@ -3,7 +3,7 @@
 pipeline.py    reads conf/augmentation.json; applies the effects to one utterance, reproducibly
 effect.py      what every effect is: a probability, a draw, an application
 recorded.py    what effects share that draw from recordings
-sounds.py      the noises or impulse responses of a manifest, read when drawn
+sounds.py      the noises or impulse responses of a list, read when drawn
 noise.py       adds a noise recording at an exact signal-to-noise ratio
 speed.py       faster and higher, or slower and lower
 shift.py       earlier or later

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from data_utils.augmentation.effect import Effect, Params
 from data_utils.augmentation.sounds import Sounds, missing
+from data_utils.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,4 +39,4 @@ class RecordedEffect(Effect[Params]):
         Raises:
             InputError: the manifest cannot be read.
         """
-        return Sounds(self.manifest_path)
+        return Sounds(Manifest.open(self.manifest_path))

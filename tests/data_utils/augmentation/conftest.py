@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_utils.augmentation import sounds
-
 RATE = 16000
 
 
@@ -34,8 +32,3 @@ def make_manifest(tmp_path: Path) -> Callable[[Sequence[np.ndarray]], str]:
         return str(manifest)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _nothing_kept() -> None:
-    sounds._read.cache_clear()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_utils.augmentation import sounds
+from data_utils import excerpts
 from data_utils.augmentation.noise import Noise, NoiseParams
 from data_utils.errors import InputError
 
@@ -60,9 +60,17 @@ def test_part_of_a_long_noise(speech, make_manifest, position):
 def test_very_long_noise_is_not_read_whole(speech, make_manifest, monkeypatch):
     long = white(1, 3 * 16000)
     noise = Noise(noise_manifest_path=make_manifest([long]))
-    monkeypatch.setattr(sounds, "CACHED_SECONDS", 2.0)
+    monkeypatch.setattr(excerpts, "CACHED_SECONDS", 2.0)
+    read, lengths = excerpts.read_audio, []
+
+    def measured(path, **part):
+        audio = read(path, **part)
+        lengths.append(len(audio.samples))
+        return audio
+
+    monkeypatch.setattr(excerpts, "read_audio", measured)
     added = noise.apply(speech, NoiseParams(0, 0.5, 0.0)) - speech
-    assert sounds._read.cache_info().currsize == 0
+    assert [length // 100 for length in lengths] == [160]
     assert np.corrcoef(added, long[16000:32000])[0, 1] > 0.9999
 
 
