@@ -1,12 +1,18 @@
 """Train a speech recogniser, or a front end for one: python train.py --help lists the options."""
 
 from model_utils.options import parse_task, run_command
-from model_utils.settings import TASKS, DeviceSettings, RunSettings
+from model_utils.settings import TASKS, DeviceSettings, RunSettings, TaskSettings
 
 
 def main() -> int:
     """Read the options and train, here or in one process for each device."""
     options = parse_task("train.py", TASKS, description="Train a DeepSpeech2 speech recogniser.")
+
+    if options[TaskSettings].mode == "process_data":
+        from model_utils.storing import process_data
+
+        process_data(options)
+        return 0
 
     from model_utils import launch
 

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,13 @@ from data_utils.audio import SAMPLE_RATE, AudioError, read_speech
 from data_utils.augmentation.pipeline import AugmentationPipeline, utterance_rng
 from data_utils.cache import RecordingCache
 from data_utils.manifest import Manifest, Utterance
-from data_utils.normalizer import Normalizer
+from data_utils.normalizer import Normalizer, in_force
 from data_utils.settings import FeatureSettings
+from data_utils.store import Field, Store
 from data_utils.text import Vocabulary, normalize_text
+
+_FIELD = "features"
+"""Name of what is stored of an utterance."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class SpeechDataset:
         augmentation: None leaves recordings as they are, as evaluation does.
         seed: of the augmentation.
         cache: keeps decoded recordings; None decodes each time.
+        store: features that were computed before; None computes them.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class SpeechDataset:
         augmentation: AugmentationPipeline | None = None,
         seed: int = 0,
         cache: RecordingCache | None = None,
+        store: Store | None = None,
     ) -> None:
         self.manifest = manifest
         self.vocabulary = vocabulary
@@ -95,6 +101,10 @@ class SpeechDataset:
         self.augmentation = augmentation
         self.seed = seed
         self.cache = cache or RecordingCache(0)
+        self.store = store
+
+    def __len__(self) -> int:
+        return len(self.manifest)
 
     @property
     def durations(self) -> NDArray[np.float32]:
@@ -147,15 +157,32 @@ class SpeechDataset:
                 its manifest says that its labels do not fit.
         """
         utterance = self.manifest[index]
+        rng = utterance_rng(self.seed, epoch, utterance.key)
+        if self.store is None:
+            heard = self.heard(index, epoch)
+        else:
+            variant = int(rng.integers(self.store.num_variants))
+            heard = self.store.arrays(index, variant)[_FIELD]
+        normalised = self.normalizer(heard)
+        if self.augmentation is not None:
+            normalised = self.augmentation.features(normalised, rng)
+        return Example(normalised, self.labels(utterance))
+
+    def heard(self, index: int, epoch: int = 0) -> NDArray[np.float32]:
+        """The features of one utterance behind the effects on its wave, [frames, bins].
+
+        Raises:
+            AudioError: see `example`.
+        """
+        utterance = self.manifest[index]
         samples = self.cache.get(
             f"{utterance.key} {utterance.end}", lambda: self._recording(utterance)
         )
-        labels = self.labels(utterance)
         if self.augmentation is None:
-            return Example(self._features(samples, utterance.audio), labels)
-        rng = utterance_rng(self.seed, epoch, utterance.key)
+            return self._features(samples, utterance.audio)
+        labels = self.labels(utterance)
         plain = samples
-        samples = self.augmentation.wave(samples, rng)
+        samples = self.augmentation.wave(samples, utterance_rng(self.seed, epoch, utterance.key))
         if not self.fits(labels, features.num_frames(len(samples), self.settings)):
             samples = plain  # spoken faster than its labels can be written
             frames = features.num_frames(len(plain), self.settings)
@@ -165,8 +192,31 @@ class SpeechDataset:
                     f"{utterance.audio}: {self._misfit(labels, frames, seconds)}; "
                     f"the manifest says {utterance.duration:.2f} s, make it again"
                 )
-        computed = self._features(samples, utterance.audio)
-        return Example(self.augmentation.features(computed, rng), labels)
+        return self._features(samples, utterance.audio)
+
+    def fields(self) -> dict[str, Field]:
+        """What is stored of an utterance: its features before normalisation and masks."""
+        return {_FIELD: Field(features.num_bins(self.settings))}
+
+    def arrays(self, index: int, variant: int) -> dict[str, NDArray[np.float32]]:
+        """What is stored: variant 0 is what epoch 1 hears, 1 what epoch 2 hears, and so on.
+
+        Raises:
+            AudioError: see `example`.
+        """
+        return {_FIELD: self.heard(index, variant + 1)}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """All that the stored features follow from: JSON values."""
+        effects = [] if self.augmentation is None else self.augmentation.describe("wave")
+        return {
+            "task": "recognition",
+            "features": in_force(self.settings),
+            "manifest": self.manifest.digest(),
+            "time_reduction": self.time_reduction,
+            "augmentation": effects,
+            **({"seed": self.seed} if effects else {}),
+        }
 
     def _recording(self, utterance: Utterance) -> NDArray[np.float32]:
         audio = read_speech(utterance.audio, start=utterance.start, end=utterance.end)
@@ -177,7 +227,7 @@ class SpeechDataset:
             power = features.power_spectrum(samples, self.settings)
         except AudioError as error:
             raise AudioError(f"{name}: {error}") from None
-        return self.normalizer(features.from_power(power, self.settings))
+        return features.from_power(power, self.settings)
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> Batch:
         """The batch of these utterances; those that cannot be read are left out and named."""

@@ -10,6 +10,7 @@ a line again when it is asked for, and notices if the file has changed.
 """
 
 import contextlib
+import hashlib
 import io
 import json
 import math
@@ -124,6 +125,18 @@ class Manifest(Sequence[Utterance]):
     def durations(self) -> "NDArray[np.float32]":
         """Seconds of each utterance, float32 `[utterances]`."""
         return np.ascontiguousarray(self._index["duration"])
+
+    def digest(self) -> str:
+        """Digest of what the files hold and which of their lines are used; 32 hexadecimal digits.
+
+        Raises:
+            InputError: a file cannot be read any more.
+        """
+        digest = hashlib.blake2b(self._index.tobytes(), digest_size=16)
+        for file in self._files:
+            for _, _, line in file.lines():
+                digest.update(line)
+        return digest.hexdigest()
 
     def where(self, index: int) -> str:
         """The file and line of an utterance, as messages name it: `dataset/manifest.train:17`."""

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from data_utils.settings import BatchSettings, CorpusSettings, FeatureSettings, option
+from data_utils.settings import (
+    BatchSettings,
+    CorpusSettings,
+    FeatureSettings,
+    StoreSettings,
+    option,
+)
 from model_utils.options import TaskOptions
 
 
@@ -424,17 +430,9 @@ class DeviceSettings:
     )
 
 
-TRAINER: tuple[type, ...] = (
-    BatchSettings,
-    OptimisationSettings,
-    ScheduleSettings,
-    RunSettings,
-    DeviceSettings,
-)
-"""The settings that every task has."""
-
 TRAINING: tuple[type, ...] = (
     TaskSettings,
+    StoreSettings,
     CorpusSettings,
     BatchSettings,
     FeatureSettings,

@@ -105,6 +105,17 @@ class AugmentationPipeline:
         """
         return self._apply("features", features, rng)
 
+    def describe(self, domain: Literal["wave", "features"]) -> list[dict[str, Any]]:
+        """The effects of one domain, in their order: JSON values."""
+        return [
+            {
+                "type": stream,
+                **{f.name: getattr(effect, f.name) for f in dataclasses.fields(effect)},
+            }
+            for stream, effect in self.steps
+            if effect.domain == domain
+        ]
+
     def _apply(
         self,
         domain: Literal["wave", "features"],

@@ -3,8 +3,9 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from data_utils.store import Source
 from model_utils.options import Options
 from model_utils.runtime import Device
 from model_utils.settings import TaskSettings
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from paddle import nn
 
     from model_utils.tasks.batches import BatchedTask
+
+
+class Storable(Source, Protocol):
+    """A dataset whose examples can be stored."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """All that its examples follow from: JSON values."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +50,13 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     return cast(Job, _module(options).open_job(options, resumed))
 
 
-def process_data(options: Options) -> None:
-    """Compute the examples of the task that `options` name, once, and store them.
+def open_source(options: Options) -> Storable:
+    """The dataset that `options` train on, whose examples can be stored.
 
     Raises:
         InputError: something that the options name is missing or does not fit.
     """
-    _module(options).process_data(options)
+    return cast(Storable, _module(options).open_source(options))
 
 
 def _module(options: Options) -> Any:

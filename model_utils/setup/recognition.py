@@ -5,11 +5,12 @@ import sys
 
 from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.cache import RecordingCache
+from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.loader import num_loaders
-from data_utils.settings import BatchSettings, CorpusSettings
+from data_utils.settings import BatchSettings, CorpusSettings, StoreSettings
 from model_utils import differences, distributed, notices, runtime
-from model_utils.corpus import open_corpus
+from model_utils.corpus import Corpus, open_corpus
 from model_utils.options import Options
 from model_utils.pretrained import Pretrained, extended
 from model_utils.recogniser import Recogniser, resolve
@@ -18,6 +19,7 @@ from model_utils.settings import (
     LossSettings,
     OptimisationSettings,
     RunSettings,
+    TaskSettings,
 )
 from model_utils.setup.job import Job
 from model_utils.trainer import checkpoint
@@ -26,17 +28,8 @@ from model_utils.trainer.checkpoint import Checkpoint
 
 def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     """The recogniser that `options` describe, see `job.open_job`."""
-    run = options[RunSettings]
     recogniser, pretrained = _recogniser(options, resumed)
-    files = dataclasses.replace(options[CorpusSettings], unknown=recogniser.unknown)
-    options = options.replaced(recogniser.network, recogniser.features, files)
-
-    notes: list[str] = []
-    augmentation = AugmentationPipeline.load(files.augment_conf_path, warn=notes.append)
-    print("\n".join([options.table(), *notes]), flush=True)
-    batching = options[BatchSettings]
-    cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
-    corpus = open_corpus(recogniser, files, augmentation, run.seed, not run.test_off, cache)
+    options, corpus = _opened(options, recogniser)
     device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
 
     # Import Paddle, which is set up now.
@@ -44,12 +37,47 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     from model_utils.trainer.runlog import stamp
 
     distributed.join()
+    batching, seed = options[BatchSettings], options[RunSettings].seed
     parts = options[OptimisationSettings].accumulate
     compiled, loss = device.compile_convolutions, options[LossSettings]
-    task = RecognitionTask(recogniser, corpus, batching, run.seed, compiled, parts, loss)
+    task = RecognitionTask(recogniser, corpus, batching, seed, compiled, parts, loss)
     print(f"{stamp()} 训练数据数量：{len(corpus.training.manifest)}\n", flush=True)
     notices.of_corpus(task, options)
     return Job(task, device, options, None if pretrained is None else pretrained.start)
+
+
+def open_source(options: Options) -> SpeechDataset:
+    """What `options` train on, see `job.process_data`."""
+    recogniser, _ = _recogniser(options, None)
+    _, corpus = _opened(options, recogniser)
+    effects = corpus.training.augmentation
+    if options[StoreSettings].num_variants > 1 and not (effects and effects.describe("wave")):
+        raise InputError(
+            f"--num_variants={options[StoreSettings].num_variants}: without effects on waves all "
+            f"variants are alike; give --augment_conf_path=FILE, or leave the option out"
+        )
+    return corpus.training
+
+
+def _opened(options: Options, recogniser: Recogniser) -> tuple[Options, Corpus]:
+    """The options in force, told to the user, and the corpus that they name."""
+    files = dataclasses.replace(options[CorpusSettings], unknown=recogniser.unknown)
+    options = options.replaced(recogniser.network, recogniser.features, files)
+    notes: list[str] = []
+    augmentation = AugmentationPipeline.load(files.augment_conf_path, warn=notes.append)
+    print("\n".join([options.table(), *notes]), flush=True)
+    batching, run, mode = options[BatchSettings], options[RunSettings], options[TaskSettings].mode
+    cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
+    corpus = open_corpus(
+        recogniser,
+        files,
+        augmentation,
+        run.seed,
+        score=mode != "process_data" and not run.test_off,
+        cache=cache,
+        store=options[StoreSettings] if mode == "fast_train" else None,
+    )
+    return options, corpus
 
 
 def _recogniser(

@@ -1,0 +1,40 @@
+"""`--mode=process_data`: the examples of a task, computed once and stored."""
+
+from tqdm import tqdm
+
+from data_utils.errors import InputError
+from data_utils.settings import BatchSettings, StoreSettings
+from data_utils.store import write_store
+from model_utils import distributed
+from model_utils.options import Options, command_again
+from model_utils.settings import DeviceSettings
+from model_utils.setup.job import open_source
+
+SHOWN = 10
+"""Items that are named when many are left out."""
+
+
+def process_data(options: Options) -> None:
+    """Store what `options` would train on, and say where.
+
+    Raises:
+        InputError: something that the options name is missing or does not fit, or several devices
+            are asked for.
+    """
+    count = options[DeviceSettings].nproc_per_node
+    if distributed.world_size() > 1 or (count or 1) > 1:
+        raise InputError(
+            f"--nproc_per_node={count or distributed.world_size()}: --mode=process_data uses the "
+            f"cores of one machine and no device; leave the option out"
+        )
+    source, settings = open_source(options), options[StoreSettings]
+    with tqdm(total=len(source), unit=" items", disable=None) as bar:
+        report = write_store(
+            source, settings, source.fingerprint(), options[BatchSettings].num_workers, bar.update
+        )
+    for line in report.left_out[:SHOWN]:
+        print(f"left out: {line}")
+    if len(report.left_out) > SHOWN:
+        print(f"left out: {len(report.left_out) - SHOWN} more like these")
+    print(f"stored in {settings.store_dir}: {report}")
+    print(f"to train from it: {command_again(mode='fast_train')}")
