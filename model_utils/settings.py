@@ -228,6 +228,7 @@ class ScheduleSettings:
         "linear",
         "noam",
         "plateau",
+        "inverse",
         "onecycle",
     ] = option(
         "exponential",
@@ -242,7 +243,8 @@ class ScheduleSettings:
     lr_decay: float = option(
         0.83,
         "factor: per epoch (exponential), each lr_step_epochs (step), at each of lr_milestones "
-        "(multistep), where the score stands still (plateau)",
+        "(multistep), where the score stands still (plateau); share added to the divisor each batch "
+        "(inverse)",
         minimum=0,
         maximum=1,
         when="nearer to 1 for a longer run: at 0.83 a tenth is left after 12 epochs, at 0.95 "

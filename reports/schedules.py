@@ -32,6 +32,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "cosine": {"lr_cycle_epochs": 10, "lr_interval": "batch"},
     "linear": {"lr_interval": "batch"},
     "plateau": {"lr_decay": 0.3},
+    "inverse": {"lr_decay": 0.01},
 }
 
 
@@ -72,8 +73,8 @@ def draw_schedules(path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    grid = figure.subplots(3, 3, sharex=True)
+    figure = Figure(figsize=(10, 10), layout="constrained")
+    grid = figure.subplots(5, 2, sharex=True)
     epochs = [1 + step / BATCHES for step in range(EPOCHS * BATCHES)]
     for axis, example in zip(grid.flat, examples(), strict=True):
         for warmup, look in ((0, "--"), (WARMUP, "-")):

@@ -53,6 +53,7 @@ def learning_rate(settings: ScheduleSettings, place: Place) -> float:
     - noam: min(sqrt(w / s), s / w) at step s from 1, with w `warmup_steps` (Vaswani et al. 2017,
       eq. 3, scaled so that its top is `learning_rate`)
     - plateau: lr_decay ** reductions
+    - inverse: 1 / (1 + s lr_decay) at step s from 0
     - onecycle: over `warmup_share` of all steps up from 1/25 along half a cosine, then down to
       1/10,000 (Smith and Topin 2018, with cosine slopes)
 
@@ -96,6 +97,8 @@ def _share(settings: ScheduleSettings, place: Place) -> float:
             return min(math.sqrt(warmup / step), step / warmup)
         case "plateau":
             return settings.lr_decay**place.reductions
+        case "inverse":
+            return 1 / (1 + place.step * settings.lr_decay)
         case "onecycle":
             return _one_cycle(settings.warmup_share, place)
     return 1.0

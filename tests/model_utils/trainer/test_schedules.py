@@ -83,6 +83,11 @@ PADDLES: dict[str, tuple[dict[str, Any], Callable[[], Any], str]] = {
         lambda: lr.LinearLR(PEAK, TOTAL, start_factor=1.0, end_factor=0.0),
         "batch",
     ),
+    "inverse": (
+        {"lr_decay": 0.05},
+        lambda: lr.InverseTimeDecay(PEAK, gamma=0.05),
+        "batch",
+    ),
     "noam": (
         {"warmup_steps": 20},
         # Paddle's is d_model ** -0.5 * min(s ** -0.5, s * w ** -1.5), from step 1.
