@@ -14,37 +14,37 @@ SNR_RANGE = (-50.0, 100.0)
 
 @dataclass(frozen=True)
 class NoisyCorpusSettings:
-    """Lists of recordings, a path a line or manifests, of which noisy speech is mixed."""
+    """Lists of recordings, of which noisy speech is mixed."""
 
     train_clean: str = option(
         "./dataset/clean.train",
-        "list of clean speech to train on: a path a line, or a manifest",
-        when="for each corpus one of its own; an annotation file or a manifest will do",
+        "clean speech to train on: a list with a path a line, a manifest, or a folder",
+        when="for each corpus one of its own; an annotation file will do, it begins with paths",
     )
     train_noise: str = option(
         "./dataset/noise.train",
-        "list of noises to train on",
+        "noises to train on: list, manifest or folder",
         when="with as many kinds of noise as you can find: what was never heard stays in",
     )
     dev_clean: str | None = option(
         "./dataset/clean.dev",
-        "list of clean speech that decides which epoch is best, None for none",
+        "clean speech that decides which epoch is best, None for none",
         when="other speakers than in training; 50 recordings will do, each is scored at every "
         "ratio of dev_snrs",
     )
     dev_noise: str | None = option(
         "./dataset/noise.dev",
-        "list of noises for dev_clean",
+        "noises for dev_clean",
         when="other recordings than in training, or the score flatters",
     )
     test_clean: str | None = option(
         None,
-        "list of clean speech to test with, at the ratios of dev_snrs; None for none",
+        "clean speech to test with, at the ratios of dev_snrs; None for none",
         when="once settings are chosen: a test set is looked at once, at the end",
     )
     test_noise: str | None = option(
         None,
-        "list of noises for test_clean",
+        "noises for test_clean",
         when="kinds of noise that neither train_noise nor dev_noise has tell most",
     )
     train_snrs: tuple[float, ...] = option(
