@@ -16,12 +16,9 @@ from data_utils.audio import AudioError, loudness_gain, read_audio
 from data_utils.augmentation.pipeline import utterance_rng
 from data_utils.cache import RecordingCache
 from data_utils.errors import InputError
-from data_utils.separation.settings import SongSettings
+from data_utils.separation.settings import STEMS, SongSettings
 from data_utils.separation.songs import Song
 from data_utils.store import Field, Store
-
-STEMS = ("vocals", "accompaniment")
-"""In the order that every array of stems has."""
 
 LEVEL_DB = -25.0
 """RMS level of each chunk's mixture (dBFS): quiet parts count in the loss as loud ones do."""

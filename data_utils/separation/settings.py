@@ -8,6 +8,9 @@ from data_utils.settings import option
 
 MaskExtension = Literal["average", "zeros"]
 
+STEMS = ("vocals", "accompaniment")
+"""In the order that every array of stems has."""
+
 HALVINGS = 6
 """How often the network halves frames and bins: both have to be multiples of 2 ** HALVINGS."""
 
