@@ -1,0 +1,76 @@
+"""From a network's masks, one for each stem by itself, to stems that share the recording.
+
+Each network says what it hears of a mixture. In every bin the stems get shares of the mixture in
+proportion to the powers of what was heard, so that nothing is lost and nothing is there twice:
+stems that are put together again from these shares sum to the recording.
+
+Above the F bins that the networks hear nobody knows, and `mask_extension` decides:
+
+- average: each stem gets its average share of the frame's bins. The stems sum to the whole
+  recording.
+- zeros: no stem gets any. Nothing of the cymbals is in the vocals, but the stems sum to the
+  recording without what lies above F.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_utils.separation.settings import MaskExtension
+
+EXPONENT = 2
+"""Shares are those of powers."""
+
+EPSILON = 1e-10
+"""Power that is divided evenly, for bins where no stem has any; as in Spleeter."""
+
+
+def stem_spectra(
+    spectrum: NDArray[np.complex64],
+    masks: NDArray[np.float32],
+    mask_extension: MaskExtension = "average",
+) -> NDArray[np.complex64]:
+    """The spectra of the stems.
+
+    Args:
+        spectrum: of the mixture, complex64 [frames, bins], of any level.
+        masks: what the network says of the mixture's F lowest bins, float32 [stems, frames, F].
+        mask_extension: what becomes of the bins above.
+
+    Returns:
+        Complex64 [stems, frames, bins]. They sum to `spectrum`; with `zeros` below F alone.
+    """
+    bins = masks.shape[2]
+    shares = power_shares(masks * np.abs(spectrum[:, :bins]))
+    return extended(shares, spectrum.shape[1], mask_extension) * spectrum
+
+
+def power_shares(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of each stem in every bin, by powers: |s|^2 / sum |s|^2.
+
+    Args:
+        magnitudes: of the stems, float32 [stems, frames, bins].
+
+    Returns:
+        Float32 [stems, frames, bins] that sums to 1; even shares where all are silent.
+    """
+    powers = magnitudes**EXPONENT + np.float32(EPSILON / len(magnitudes))
+    return powers / powers.sum(axis=0)
+
+
+def extended(
+    shares: NDArray[np.float32], bins: int, mask_extension: MaskExtension
+) -> NDArray[np.float32]:
+    """Shares of F bins carried on to all `bins`: [stems, frames, F] -> [stems, frames, bins].
+
+    Args:
+        shares: float32 [stems, frames, F].
+        bins: at least F.
+        mask_extension: `average` or `zeros`.
+    """
+    above = ((0, 0), (0, 0), (0, bins - shares.shape[2]))
+    if mask_extension == "zeros":
+        return np.pad(shares, above)
+    extension = shares.mean(axis=2, keepdims=True)
+    return np.concatenate(
+        [shares, np.broadcast_to(extension, (*shares.shape[:2], above[2][1]))], axis=2
+    )
