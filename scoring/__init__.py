@@ -1,4 +1,5 @@
 """References and hypotheses to errors and rates.
 
 error_rate.py   character and word errors, their sums and rates
+separation.py   SDR, SIR, SAR and ISR of stems
 """
