@@ -29,3 +29,11 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "dataset: cannot be read" in done.stderr
+
+
+def test_help_answers_without_numpy() -> None:
+    code = f"import runpy, sys; sys.modules['numpy'] = None; sys.argv = ['x', '--help']; \
+runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--train_manifest" in done.stdout and "--train_dataset" in done.stdout
