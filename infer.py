@@ -3,10 +3,7 @@
 import codecs
 import dataclasses
 import json
-import os
 import sys
-from collections.abc import Iterable
-from pathlib import Path
 
 from data_utils.errors import InputError
 from data_utils.settings import FeatureSettings
@@ -27,10 +24,11 @@ def main() -> int:
     settings = options[TranscriptionSettings]
     if not settings.audio_path:
         raise InputError("--audio_path: give one or more recordings, or a folder of them")
-    paths = _recordings(settings.audio_path)
 
+    from inference.files import recordings_at
     from inference.loading import load_predictor
 
+    paths = recordings_at(settings.audio_path)
     predictor = load_predictor(options)
     is_named = paths != settings.audio_path[:1]  # but for a single one, given as it is
     failures = 0
@@ -58,22 +56,6 @@ def main() -> int:
 def _print_json(answer: dict[str, object]) -> None:
     utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"  # else JSON's own escapes
     print(json.dumps(answer, ensure_ascii=not utf8), flush=True)
-
-
-def _recordings(paths: Iterable[str]) -> list[str]:
-    """The paths, with the recordings of a folder in its place."""
-    # Imported behind the options, so that --help answers at once.
-    from data_utils.preparation.recordings import recordings_below
-
-    found = []
-    for path in paths:
-        if not os.path.isdir(path):  # noqa: PTH112 (no error for what cannot be a path)
-            found.append(path)
-        elif below := recordings_below(Path(path)):
-            found += below
-        else:
-            raise InputError(f"{path}: no recording in this folder, nor below it")
-    return found
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ class BatchSettings:
         32,
         "utterances in a batch",
         minimum=1,
+        aliases=("bs",),
         when="as large as memory allows on a GPU, 8 to 32 for a small corpus, which else has "
         "few steps; see [the guide](training_guide.md#batch)",
     )

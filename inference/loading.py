@@ -1,5 +1,7 @@
 """From the options of eval.py and infer.py to a predictor."""
 
+from pathlib import Path
+
 from data_utils.errors import InputError
 from data_utils.normalizer import Normalizer
 from data_utils.text import Vocabulary
@@ -44,3 +46,18 @@ def _check(recogniser: Recogniser, model: ModelSettings) -> None:
                 f"{model.mean_std_path}: not the statistics of {model.resume_model}: {difference}; "
                 f"leave --mean_std_path out"
             )
+
+
+def newest(model: str) -> str:
+    """The checkpoint that `model` names; of a folder, the newest that is whole.
+
+    Raises:
+        InputError: the folder has none.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return model
+    found = checkpoint.latest(folder)
+    if found is None:
+        raise InputError(f"{model}: no checkpoint in this folder; name one with --resume_model")
+    return str(found)

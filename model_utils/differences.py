@@ -18,7 +18,8 @@ _MAY_CHANGE = {"num_epoch", "resume_model", "pretrained_model", "log_interval", 
 _MAY_CHANGE |= {"num_workers", "audio_cache_mb", "output_model_dir", "log_dir", "test_off"}
 _MAY_CHANGE |= {"use_gpu", "engine", "num_threads", "nproc_per_node", "extend_vocab"}
 _MAY_CHANGE |= {"max_steps", "early_stopping", "keep_ckpt", "keep_epochs", "dry_run"}
-_MAY_CHANGE |= {"watchdog_seconds"}
+_MAY_CHANGE |= {"watchdog_seconds", "load_optimizer", "start_epoch", "clean_logs", "trainer"}
+_MAY_CHANGE |= {"mode", "store_dir", "store_dtype", "num_variants"}
 
 _BATCHES = "other batches, and another number of them in an epoch, by which the schedule counts"
 _DATA = "what is no longer among the utterances is forgotten little by little"

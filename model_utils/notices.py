@@ -114,7 +114,7 @@ def of_resumed(
             f"note: no {saved.path.stem}.json beside it: weights alone, the rest is of the flags"
         )
         return
-    if saved.optimizer is None:
+    if saved.optimizer is None and trainer.run.load_optimizer:
         _aside(f"note: no {saved.path.stem}.pdopt beside it: the optimizer starts anew")
     plans = differences.of_plans(saved.info, trainer.task.plan())
     for line in plans + differences.of_runs(saved.info, options, device):

@@ -26,6 +26,9 @@ Settings = TypeVar("Settings")
 TITLE = "-----------  Configuration Arguments -----------"
 RULE = "-" * 48
 
+_SHORT = 3
+"""Letters of an alias that may stand behind a single dash: -lr."""
+
 _FALSE = {"false", "no", "off", "0"}
 _TRUE = {"true", "yes", "on", "1"}
 
@@ -85,6 +88,7 @@ def parse(
     reserved: Sequence[Reserved] = (),
     shares_config_with: Sequence[type] = (),
     defaults: Mapping[str, Any] | None = None,
+    positional: str | None = None,
 ) -> Options:
     """Read the options of `command` from `argv`, and from the file that `--config` names.
 
@@ -97,6 +101,7 @@ def parse(
         shares_config_with: settings of another command, whose file may be given too: of one with
             a key that only that command knows, the settings that both have are taken, no others.
         defaults: of some options, in the place of those that they were declared with.
+        positional: the option, a list, that what stands on the command line without a name is.
 
     Raises:
         InputError: an unknown option or key, or a value of the wrong type or out of range.
@@ -111,7 +116,11 @@ def parse(
     }
     aliases = {alias: name for name, field in fields.items() for alias in field.metadata["aliases"]}
     parser = _parser(command, description, settings, kinds, reserved, own)
+    if positional is not None:
+        parser.add_argument("unnamed", nargs="*", metavar="FILE", help=f"as --{positional}")
     given = vars(parser.parse_args(sys.argv[1:] if argv is None else list(argv)))
+    if unnamed := given.pop("unnamed", None):
+        given[positional] = [*unnamed, *given.get(str(positional), [])]
 
     values: dict[str, Any] = {}
     config = given.pop("config", None)
@@ -224,7 +233,13 @@ def command_again(script: str | None = None, without: Collection[str] = (), **ch
             if not skip:
                 kept.append(argument)
     options = [f"--{name}={value}" for name, value in changed.items()]
-    return shlex.join(["python", script or Path(sys.argv[0]).name, *kept, *options])
+    return shlex.join(["python", script or _typed(), *kept, *options])
+
+
+def _typed() -> str:
+    """The script as it was typed; of one elsewhere its name, as where it is belongs to nobody."""
+    script = Path(sys.argv[0])
+    return script.name if script.is_absolute() else script.as_posix()
 
 
 def run_command(main: Callable[[], int | None]) -> NoReturn:
@@ -314,14 +329,17 @@ def from_json(settings: type[Settings], content: Any, origin: str) -> Settings:
     )
 
 
-def _scalar(value: Any, kind: type, origin: str) -> Any:
+def read_bool(value: Any, origin: str) -> bool:
+    """What a word such as True, no or 1 says; `origin` begins the message of an error."""
     word = str(value).strip().lower()
-    if kind is bool:
-        if word in _TRUE:
-            return True
-        if word in _FALSE:
-            return False
+    if word not in _TRUE | _FALSE:
         raise InputError(f"{origin}: True or False expected, found {value!r}")
+    return word in _TRUE
+
+
+def _scalar(value: Any, kind: type, origin: str) -> Any:
+    if kind is bool:
+        return read_bool(value, origin)
     if kind is str:
         if isinstance(value, dict | list):
             raise InputError(f"{origin}: text expected, found {value!r}")
@@ -439,7 +457,8 @@ def _add_flag(parser: _Parser, field: "dataclasses.Field[Any]", kind: Any, defau
         default = ",".join(map(str, default))
     unit = f" {meta['unit']}" if meta["unit"] and default is not None else ""
     text = f"{meta['help']} [{default}{unit}]".replace("%", "%%")
-    names = [f"-{a}" if len(a) == 1 else f"--{a}" for a in meta["aliases"]]
+    short = [f"-{alias}" for alias in meta["aliases"] if len(alias) <= _SHORT]
+    names = [*short, *(f"--{alias}" for alias in meta["aliases"] if len(alias) > 1)]
     extra: dict[str, Any] = {}
     if typing.get_origin(inner) is Literal:
         extra["metavar"] = "|".join(typing.get_args(inner))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,32 @@ from data_utils.errors import InputError
 from data_utils.settings import CorpusSettings
 from data_utils.text import Vocabulary
 from model_utils import differences
+from model_utils.description import task_of
 from model_utils.options import Options
 from model_utils.recogniser import OUTPUT_LAYER, Recogniser, resolve
+from model_utils.settings import RunSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from model_utils.networks.deepspeech2 import DeepSpeech2
+    from paddle import nn
 
 MARGIN = 1.0
 """How far, in logits, a new character starts below the mean of the known ones."""
+
+
+def other_weights(run: RunSettings, task: str) -> "Callable[[nn.Layer], None] | None":
+    """What sets the weights of `pretrained_model` that fit; None where none is named.
+
+    Raises:
+        InputError: they cannot be read, or are of another task.
+    """
+    if run.pretrained_model is None:
+        return None
+    source = checkpoint.load(run.pretrained_model, optimizer=False)
+    if source.info is not None and (found := task_of(source.info)) != task:
+        raise InputError(f"{source.path}: a model for {found}, not for {task}")
+    return Pretrained(source).start
 
 
 def extended(options: Options, saved: Checkpoint) -> Recogniser:
@@ -116,7 +132,7 @@ class Pretrained:
         )
         return cls(dataclasses.replace(saved, weights=with_new_rows(saved.weights, len(new))))
 
-    def start(self, network: "DeepSpeech2") -> None:
+    def start(self, network: "nn.Layer") -> None:
         """Set the weights of `network` that fit, and say which on either side do not."""
         left = checkpoint.set_fitting_weights(network, self.saved, self.new_layers)
         surplus = sorted(self.saved.weights.keys() - network.state_dict().keys())

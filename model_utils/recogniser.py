@@ -14,6 +14,7 @@ from data_utils.manifest import Manifest
 from data_utils.normalizer import Normalizer
 from data_utils.settings import FeatureSettings
 from data_utils.text import Vocabulary
+from model_utils.description import check_given, reading
 from model_utils.options import Options, from_json
 from model_utils.settings import NetworkSettings
 
@@ -55,13 +56,7 @@ class Recogniser:
         Raises:
             InputError: a part of it is missing or not understood.
         """
-        task = info.get("task")
-        if isinstance(task, str) and task != "recognition":
-            raise InputError(f"{where}: a model for {task}, not for recognition")
-        try:
-            missing = [name for name in _PARTS if name not in info]
-            if missing:
-                raise InputError(f"{' and '.join(missing)} missing")
+        with reading(info, "recognition", _PARTS, where):
             tokens, unknown = info["vocabulary"], info["unknown"]
             if not isinstance(tokens, list) or not all(isinstance(t, str) for t in tokens):
                 raise InputError("vocabulary is no list of tokens")
@@ -79,13 +74,7 @@ class Recogniser:
                     f"statistics of {found.normalizer.num_bins} bins for features of "
                     f"{found.num_bins}"
                 )
-            return found
-        except (InputError, KeyError, TypeError, ValueError, OverflowError) as error:
-            problem = " ".join(str(error).split())
-            raise InputError(
-                f"{where}: not a description that this version understands ({problem}); it was "
-                f"made by another version, or is damaged"
-            ) from None
+        return found
 
     @property
     def num_bins(self) -> int:
@@ -152,11 +141,7 @@ def resolve(
     carried = Recogniser.of(saved.info, str(saved.path))
     given = {**vars(features), **vars(network), "unknown": unknown}
     own = {**vars(carried.features), **vars(carried.network), "unknown": carried.unknown}
-    for name, value in given.items():
-        if name in options.given and value != own[name] and name != "dropout":
-            raise InputError(
-                f"--{name}={value}: {saved.path} was trained with {own[name]}; leave the option out"
-            )
+    check_given(options, given, own, saved.path, may_change=("dropout",))
     if "dropout" in options.given:
         changed = dataclasses.replace(carried.network, dropout=network.dropout)
         carried = dataclasses.replace(carried, network=changed)

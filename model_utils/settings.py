@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from data_utils.enhancement.settings import NoisyCorpusSettings, SpectrumSettings
+from data_utils.separation.settings import SongSettings
 from data_utils.settings import (
     BatchSettings,
     CorpusSettings,
@@ -10,6 +12,7 @@ from data_utils.settings import (
     StoreSettings,
     option,
 )
+from model_utils.networks.settings import MaskNetworkSettings
 from model_utils.options import TaskOptions
 
 
@@ -27,6 +30,7 @@ class TaskSettings:
         "train",
         "train: load and train; process_data: compute the examples once and store them; "
         "fast_train: train from the store",
+        aliases=("m",),
         when="where the share of waiting is high, see [stored examples](#stored-examples)",
     )
 
@@ -114,6 +118,47 @@ class LossSettings:
     )
 
 
+MaskError = Literal["mse", "l1"]
+
+
+@dataclass(frozen=True)
+class MaskLossSettings:
+    """What an enhancer is trained to make small."""
+
+    loss: MaskError = option(
+        "mse",
+        "square of the difference, or its absolute value (l1)",
+        when="`l1` where few large errors should count less",
+    )
+    loss_on: Literal["mask", "magnitude"] = option(
+        "mask",
+        "what is compared: the mask, or the magnitudes behind it with those of the speech",
+        when="`magnitude` where loud parts should count more than silence",
+    )
+
+
+@dataclass(frozen=True)
+class StemLossSettings:
+    """What a separator is trained to make small."""
+
+    loss: MaskError = option(
+        "l1",
+        "difference of the masked mixture and the stem: its absolute value, or its square (mse)",
+        when="`mse` where loud parts should count more",
+    )
+
+
+@dataclass(frozen=True)
+class SeparatorSettings:
+    """What a separator's checkpoints tell beside what it hears."""
+
+    trainer: str = option(
+        "",
+        "name of who trains it, kept in the checkpoints and shown",
+        when="to find out later whose model it is",
+    )
+
+
 @dataclass(frozen=True)
 class OptimisationSettings:
     """How gradients become new weights."""
@@ -127,6 +172,7 @@ class OptimisationSettings:
         1e-5,
         "L2 added to the gradient; adamw: decoupled decay of the matrices",
         minimum=0,
+        aliases=("wd",),
         when="1e-2 with `adamw`; larger where the dev score falls behind the training loss",
     )
     grad_clip: float | None = option(
@@ -243,7 +289,7 @@ class ScheduleSettings:
     lr_decay: float = option(
         0.83,
         "factor: per epoch (exponential), each lr_step_epochs (step), at each of lr_milestones "
-        "(multistep), where the score stands still (plateau); share added to the divisor each batch "
+        "(multistep), where the score stands still (plateau); added to the divisor each batch "
         "(inverse)",
         minimum=0,
         maximum=1,
@@ -326,7 +372,10 @@ class RunSettings:
         when="more for a small corpus, fewer for a large one: what counts is the number of steps",
     )
     output_model_dir: str = option(
-        "./models/param", "where checkpoints go", when="for each run one of its own"
+        "./models/param",
+        "where checkpoints go",
+        aliases=("model_dir",),
+        when="for each run one of its own",
     )
     log_dir: str = option("./log", "where VisualDL curves go, a folder for each run")
     log_interval: int = option(
@@ -345,6 +394,18 @@ class RunSettings:
         None,
         "checkpoint to go on from, at its exact place; latest: the newest of this folder",
         when="`latest` in scripts that may be restarted; see [resuming](#resuming)",
+    )
+    load_optimizer: bool = option(
+        True,
+        "resume with the optimizer's state too",
+        when="`False` to go on from the weights alone, after a change of the optimizer say",
+    )
+    start_epoch: int = option(
+        0,
+        "epoch to go on with, whatever the checkpoint says; 0: the checkpoint's",
+        minimum=0,
+        aliases=("start",),
+        when="seldom: to train some epochs of a schedule again",
     )
     pretrained_model: str | None = option(
         None,
@@ -386,6 +447,11 @@ class RunSettings:
         (),
         "epochs whose checkpoints are kept in any case, separated by commas",
         when="with keep_ckpt, for epochs that you want to compare later",
+    )
+    clean_logs: bool = option(
+        True,
+        "take an epoch's progress bar off the terminal when the epoch is done",
+        when="`False` to see how long each epoch took",
     )
     dry_run: bool = option(
         False,
@@ -432,6 +498,14 @@ class DeviceSettings:
     )
 
 
+TRAINER: tuple[type, ...] = (
+    OptimisationSettings,
+    ScheduleSettings,
+    RunSettings,
+    DeviceSettings,
+)
+"""The settings of the trainer itself, whatever the task."""
+
 TRAINING: tuple[type, ...] = (
     TaskSettings,
     StoreSettings,
@@ -440,12 +514,58 @@ TRAINING: tuple[type, ...] = (
     FeatureSettings,
     NetworkSettings,
     LossSettings,
-    OptimisationSettings,
-    ScheduleSettings,
-    RunSettings,
-    DeviceSettings,
+    *TRAINER,
 )
 """The settings of train.py for a recogniser."""
 
-TASKS = {"recognition": TaskOptions(TRAINING)}
+ENHANCEMENT: tuple[type, ...] = (
+    TaskSettings,
+    StoreSettings,
+    NoisyCorpusSettings,
+    BatchSettings,
+    SpectrumSettings,
+    MaskNetworkSettings,
+    MaskLossSettings,
+    *TRAINER,
+)
+"""The settings of train.py for a speech enhancer."""
+
+SEPARATION: tuple[type, ...] = (
+    TaskSettings,
+    StoreSettings,
+    SongSettings,
+    BatchSettings,
+    SeparatorSettings,
+    StemLossSettings,
+    *TRAINER,
+)
+"""The settings of train.py for a source separator."""
+
+TASKS = {
+    "recognition": TaskOptions(TRAINING),
+    "enhancement": TaskOptions(
+        ENHANCEMENT,
+        {
+            "sortagrad": False,
+            "learning_rate": 1e-3,
+            "grad_clip": 5.0,
+            "output_model_dir": "./models/enhancement",
+        },
+    ),
+    "separation": TaskOptions(
+        SEPARATION,
+        {
+            "num_epoch": 10,
+            "batch_size": 20,
+            "sortagrad": False,
+            "learning_rate": 1e-5,
+            "lr_schedule": "inverse",
+            "lr_decay": 0.0,
+            "grad_clip": None,
+            "output_model_dir": "model",
+            "seed": 37,
+            "keep_ckpt": 1,
+        },
+    ),
+}
 """What train.py may be told, by task."""

@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING
 from data_utils.atomic import check_place
 from data_utils.errors import InputError
 from data_utils.settings import BatchSettings
-from model_utils import distributed, notices
+from model_utils import distributed, launch, notices
 from model_utils.options import Options
-from model_utils.settings import OptimisationSettings, RunSettings, ScheduleSettings
+from model_utils.settings import (
+    DeviceSettings,
+    OptimisationSettings,
+    RunSettings,
+    ScheduleSettings,
+    TaskSettings,
+)
 from model_utils.setup.job import Job, open_job
+from model_utils.storing import process_data
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
@@ -18,6 +25,24 @@ if TYPE_CHECKING:
 
 LATEST = "latest"
 """Value of `resume_model` that stands for the newest checkpoint of the run's folder."""
+
+
+def run_command(options: Options) -> tuple[int, Path | None]:
+    """Do what `options` ask for, here or in one process for each device.
+
+    Returns:
+        The exit code, and the folder of the run's log where this process wrote one.
+
+    Raises:
+        InputError: see `train`.
+    """
+    if options[TaskSettings].mode == "process_data":
+        process_data(options)
+        return 0, None
+    count = launch.processes(options[DeviceSettings])
+    if count > 1:
+        return launch.run_processes(count, options[RunSettings]), None
+    return 0, train(options)
 
 
 def train(options: Options) -> Path | None:
@@ -45,7 +70,7 @@ def train(options: Options) -> Path | None:
         if resumed is None:
             notices.of_folder(Path(run.output_model_dir))
         else:
-            again = trainer.resume(resumed)
+            again = trainer.resume(resumed, run.start_epoch)
             if _is_complete(trainer) and not run.dry_run:
                 notices.of_nothing_to_do(trainer, resumed.path)
                 return None
@@ -85,12 +110,16 @@ def _check_schedule(job: Job) -> None:
 def _resumed(run: RunSettings) -> Checkpoint | None:
     """The checkpoint that the options name, if one."""
     if run.resume_model != LATEST:
-        return None if run.resume_model is None else checkpoint.load(run.resume_model)
+        return None if run.resume_model is None else _loaded(run.resume_model, run)
     newest = checkpoint.latest(Path(run.output_model_dir))
     if newest is None:
         print(f"--resume_model={LATEST}: no checkpoint in {run.output_model_dir} yet, a new run")
         return None
-    return checkpoint.load(newest)
+    return _loaded(newest, run)
+
+
+def _loaded(path: str | Path, run: RunSettings) -> Checkpoint:
+    return checkpoint.load(path, optimizer=run.load_optimizer)
 
 
 def _is_complete(trainer: "Trainer") -> bool:

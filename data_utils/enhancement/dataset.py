@@ -8,10 +8,12 @@ Every draw (which noise, which part of it, at which ratio, which part of the spe
 (seed, epoch, recording) alone.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +135,7 @@ class NoisySpeech:
         self.crop_seconds = crop_seconds
         self.seed = seed
         self.store = store
+        self._noises, self._snrs = noises, tuple(snrs)
         self._stft = Stft(spectrum.n_fft, spectrum.hop_length, spectrum.win_length)
         self._mixer = _Mixer(speech, noises, spectrum.sample_rate, cache)
 
@@ -157,6 +160,18 @@ class NoisySpeech:
             "noisy": Field(bins, "decibel"),
             "clean": Field(bins, "decibel"),
             "mask": Field(bins),
+        }
+
+    def fingerprint(self) -> dict[str, Any]:
+        """All that stored examples follow from: JSON values."""
+        return {
+            "task": "enhancement",
+            "spectrum": dataclasses.asdict(self.spectrum),
+            "train_clean": self.speech.digest(),
+            "train_noise": self._noises.digest(),
+            "train_snrs": list(self._snrs),
+            "crop_seconds": self.crop_seconds,
+            "seed": self.seed,
         }
 
     def arrays(self, index: int, variant: int) -> dict[str, NDArray[np.float32]]:

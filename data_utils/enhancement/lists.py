@@ -1,5 +1,6 @@
 """Lists of recordings: a path a line, a manifest, or simply a folder."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,14 @@ class RecordingList:
     def durations(self) -> NDArray[np.float32]:
         """Seconds of each recording, float32 `[recordings]`."""
         return np.array([recording.duration for recording in self.recordings], dtype=np.float32)
+
+    def digest(self) -> str:
+        """Digest of the paths and parts, 32 hexadecimal digits; not of what is recorded there."""
+        digest = hashlib.blake2b(digest_size=16)
+        for one in self.recordings:
+            parts = (one.audio, one.duration, one.start, one.end)
+            digest.update(repr(parts).encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
 
     def where(self, index: int) -> str:
         """The file and line that name a recording."""

@@ -5,8 +5,11 @@ song; a single one at `margin`. A song too short for that gives one chunk, all t
 margins: repeating it n times would only give it the weight of a long one.
 """
 
+import dataclasses
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +114,17 @@ class SongChunks:
     def fields(self) -> dict[str, Field]:
         """What `arrays` returns, as the store wants to know it."""
         return {name: Field(self.settings.F, "decibel") for name in ("mixture", *STEMS)}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """All that stored chunks follow from: JSON values."""
+        songs = dataclasses.asdict(self.settings)
+        heard = {k: v for k, v in songs.items() if k not in ("train_manifest", "train_dataset")}
+        digest = hashlib.blake2b(digest_size=16)
+        for chunk in self.chunks:
+            song = chunk.song
+            parts = (song.mix, song.vocal, song.instrumental, chunk.start, chunk.end)
+            digest.update(repr(parts).encode("utf-8", "surrogateescape"))
+        return {"task": "separation", "songs": heard, "manifest": digest.hexdigest()}
 
     def arrays(self, index: int, variant: int = 0) -> dict[str, NDArray[np.float32]]:
         """Magnitudes of a chunk's `waves`, float32 [frames, F]: `mixture`, and each of `STEMS`.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
+import paddle
 from numpy.typing import NDArray
 from paddle import Tensor, nn
 
@@ -151,6 +152,16 @@ class BatchedTask(ABC, Generic[BatchType]):
     def left_out(self) -> Iterable[str]:
         """Items that are not trained on, where and why: what is known before training."""
         return ()
+
+    def no_losses(self) -> Tensor:
+        """Without an item: nothing, or a zero by way of the sums over all processes."""
+        if distributed.world_size() == 1:
+            return paddle.zeros([0])
+        return (self.nothing() * 0.0).sum().reshape([1])
+
+    @abstractmethod
+    def nothing(self) -> Tensor:
+        """What the network gives for the least that it can hear."""
 
     @abstractmethod
     def losses(self, batch: BatchType) -> Tensor:

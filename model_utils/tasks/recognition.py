@@ -139,20 +139,18 @@ class RecognitionTask(BatchedTask[Batch]):
     def losses(self, batch: Batch) -> Tensor:
         """Loss of each item [batch]; see `Task.losses` for a batch without any."""
         if not len(batch):
-            return self._no_losses()
+            return self.no_losses()
         logits, lengths = self.network(
             paddle.to_tensor(batch.features), paddle.to_tensor(batch.frames)
         )
         logits = logits.astype("float32")
         return training_loss(logits, lengths.numpy(), batch.labels, batch.label_lengths, self.loss)
 
-    def _no_losses(self) -> Tensor:
-        """Without an utterance: nothing, or a zero by way of the sums over all processes."""
-        if distributed.world_size() == 1:
-            return paddle.zeros([0])
+    def nothing(self) -> Tensor:
+        """What the network gives for a frame that nobody hears."""
         frame = paddle.zeros([1, 1, self.recogniser.num_bins])
         logits, _ = self.network(frame, paddle.zeros([1], dtype="int64"))
-        return (logits * 0.0).sum().reshape([1])
+        return logits
 
     def score(self, name: str, batch_done: Callable[[], None] = lambda: None) -> Score:
         """Character error rate on the set `name`, of which each process recognises a share."""

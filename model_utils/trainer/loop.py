@@ -69,11 +69,15 @@ class Trainer:
         self._is_asked_to_stop = False
         self._versions = runtime.versions()
 
-    def resume(self, saved: Checkpoint) -> list[str]:
+    def resume(self, saved: Checkpoint, start_epoch: int = 0) -> list[str]:
         """Go on where `saved` stopped: weights, optimizer, place in the epoch, best score.
 
         A place inside an epoch holds for the batches that the epoch had then. Where they follow
         from something else now (see `Task.plan`), the epoch begins again with its first batch.
+
+        Args:
+            saved: what to go on from.
+            start_epoch: epoch to go on with, from its first batch; 0: where `saved` says.
 
         Returns:
             What that is, such as "batch_size was 16, is 32"; nothing where the place is kept.
@@ -87,8 +91,13 @@ class Trainer:
             self.progress = Progress(
                 epoch=saved.epoch + 1, step=saved.epoch * self.task.num_batches()
             )
+        else:
+            self.progress = Progress.of(saved.info.get("progress"), saved.path)
+        if start_epoch:
+            self.progress.epoch, self.progress.batch = start_epoch, 0
+            self.progress.is_to_score = False
+        if saved.info is None:
             return []
-        self.progress = Progress.of(saved.info.get("progress"), saved.path)
         before, changed = saved.info.get("plan", {}), []
         if self.progress.batch:
             changed = [
@@ -123,7 +132,7 @@ class Trainer:
         self.keeper.sweep()
         num_batches = self.task.num_batches()
         folder = Path(self.run.log_dir) if distributed.is_main() else None
-        self.log = RunLog(folder, self.run.num_epoch, num_batches)
+        self.log = RunLog(folder, self.run.num_epoch, num_batches, self.run.clean_logs)
         self.log.keep_options(self.options, self._versions)
         try:
             with self._interruption.listening(), self._watchdog.watching():

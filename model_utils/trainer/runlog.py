@@ -50,12 +50,16 @@ class RunLog:
             that neither prints nor writes: of several that train together one does.
         num_epoch: last epoch, for the lines.
         num_batches: batches in an epoch.
+        clean: whether an epoch's progress bar is taken away when it is done.
     """
 
-    def __init__(self, folder: Path | None, num_epoch: int, num_batches: int) -> None:
+    def __init__(
+        self, folder: Path | None, num_epoch: int, num_batches: int, clean: bool = True
+    ) -> None:
         self.folder = None if folder is None else _new_folder(folder)
         self._num_epoch = num_epoch
         self._num_batches = num_batches
+        self._clean = clean
         self._batches = 0
         self._seconds_per_batch = 0.0
         self._last_batch = time.monotonic()
@@ -78,7 +82,7 @@ class RunLog:
                 total=self._num_batches,
                 initial=start,
                 desc=f"epoch {epoch}",
-                leave=False,
+                leave=not self._clean,
                 unit="batch",
             )
 

@@ -1,0 +1,107 @@
+"""From noisy speech to cleaner speech with a trained enhancer."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_utils.audio import SILENCE_DB, AudioError, level_db
+from data_utils.enhancement.dataset import TARGET_DB
+from inference.masking import Masking, Separate, Spectrum, read_blocks, write_parts
+from model_utils import runtime
+from model_utils.description import needed
+from model_utils.enhancer import Enhancer
+from model_utils.settings import DeviceSettings
+from model_utils.trainer import checkpoint
+from model_utils.trainer.checkpoint import Checkpoint
+
+BLOCK = 6000
+"""Frames that the network hears at a time, a minute of 10 ms each: attention to all frames so far
+would take hours for a recording of hours."""
+CONTEXT = 1000
+"""Frames of the minute before that it hears again."""
+
+
+class EnhancementPredictor:
+    """Takes noise out of recordings with the model of one checkpoint.
+
+    Args:
+        model: path of a `.pdparams` file, or a checkpoint already read.
+        device: what to compute on; by default a GPU if there is one.
+        observation: share of the unprocessed signal that is kept, 0 to 1.
+
+    Raises:
+        InputError: the checkpoint cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Checkpoint,
+        device: DeviceSettings | None = None,
+        observation: float = 0.0,
+    ) -> None:
+        saved = model if isinstance(model, Checkpoint) else checkpoint.load(model, optimizer=False)
+        self.enhancer = Enhancer.of(needed(saved.info, saved.path), str(saved.path))
+        self.observation = observation
+        rate = self.enhancer.spectrum.sample_rate
+        self.masking = Masking(self.enhancer.stft, rate, ("enhanced",), BLOCK, CONTEXT, 0)
+        runtime.prepare(device or DeviceSettings())
+        self.network = self.enhancer.build()
+        checkpoint.set_weights(self.network, saved)
+        self.network.eval()
+
+    def enhance(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One channel without its noise.
+
+        Args:
+            samples: float32 [n] at the rate of the model, at any level.
+
+        Returns:
+            Float32 [n] at the same level.
+        """
+        waves = self.masking.waves([samples], self.cleaner(level_db(samples)))
+        return np.concatenate(list(waves), axis=1)[0]
+
+    def enhance_file(
+        self,
+        source: str,
+        target: Path,
+        progress: Callable[[int], object] = lambda samples: None,
+    ) -> None:
+        """Write a recording of any length without its noise, see `masking.write_parts`.
+
+        Raises:
+            AudioError: it cannot be read, or it is silent.
+        """
+        energy, count = 0.0, 0
+        for block in read_blocks(source, 0, self.masking.rate):
+            energy += float(np.square(block, dtype=np.float64).sum())
+            count += len(block)
+        level = 10 * np.log10(energy / count) if energy else -np.inf
+        if level < SILENCE_DB:
+            raise AudioError(f"{source}: silent ({level:.0f} dBFS)")
+        write_parts(source, [target], self.masking, self.cleaner(level), progress)
+
+    def cleaner(self, level: float) -> Separate:
+        """What takes the noise out of a recording's spectrum.
+
+        Args:
+            level: of the recording, in dBFS; the network is used to mixtures of one level.
+        """
+        gain = np.float32(10 ** ((TARGET_DB - level) / 20)) if level > -np.inf else np.float32(1)
+
+        def clean(spectrum: Spectrum) -> Spectrum:
+            mask = self.masks(gain * np.abs(spectrum))
+            kept = self.observation + (1 - self.observation) * mask
+            return (kept * spectrum)[np.newaxis].astype(np.complex64)
+
+        return clean
+
+    def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's masks: float32 [frames, bins] at -25 dBFS -> likewise, 0 to 1."""
+        # Imports Paddle, which the constructor has set up.
+        from model_utils.tasks.enhancement import masks_of
+
+        [mask] = masks_of(self.network, [magnitudes])
+        return mask

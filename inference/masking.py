@@ -1,0 +1,165 @@
+"""Masks on recordings of any length, block by block: spectra in, masks applied, waves out.
+
+    samples --Stft--> spectrum --masks--> spectra of the parts --Stft back--> waves of the parts
+
+Nothing but a few blocks is in memory. A network hears each block with some frames of what is before
+and behind it, whose own masks are left to the neighbouring blocks; where blocks meet, the windows
+of the way back fade from one to the other.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from data_utils.atomic import check_place, write_atomically
+from data_utils.audio import AudioError, Samples
+from data_utils.stft import Stft
+
+READ = 1 << 16
+"""Samples that are read at a time."""
+
+Spectrum = NDArray[np.complex64]
+Separate = Callable[[Spectrum], Spectrum]
+"""The spectrum of a mixture [frames, bins] to those of its parts [parts, frames, bins]."""
+
+
+@dataclass(frozen=True)
+class Masking:
+    """How a network's masks are applied."""
+
+    stft: Stft
+    rate: int
+    """Hz of what it hears."""
+    names: tuple[str, ...]
+    """Of the parts."""
+    block: int
+    """Frames that the network hears at a time."""
+    before: int
+    """Of these, frames of context in front..."""
+    behind: int
+    """...and behind."""
+
+    def __post_init__(self) -> None:
+        assert self.block > self.before + self.behind, self
+
+    def waves(self, blocks: Iterable[Samples], separate: Separate) -> Iterator[NDArray[np.float32]]:
+        """The parts of one channel, float32 [parts, n] at a time; together as long as `blocks`.
+
+        Args:
+            blocks: float32 [n] each, at `rate`.
+            separate: applies the network's masks.
+        """
+        lengths: list[int] = []
+        counted = (lengths.append(len(block)) or block for block in blocks)  # type: ignore[func-returns-value]
+        parts = (
+            separate(block)[:, first:last]
+            for block, first, last in self._blocks(self.stft.forward_blocks(counted))
+        )
+        each = [
+            self.stft.inverse_blocks(_part(copy, number))
+            for number, copy in enumerate(itertools.tee(parts, len(self.names)))
+        ]
+        done = 0
+        for waves in zip(*each, strict=True):
+            # How long it is altogether is known when the last block has been read.
+            wave = np.stack(waves)
+            left = sum(lengths) - done
+            done += wave.shape[1]
+            yield wave[:, :left] if left < wave.shape[1] else wave
+
+    def _blocks(self, spectra: Iterable[Spectrum]) -> Iterator[tuple[Spectrum, int, int]]:
+        """What the network hears at a time, and which of its frames count: from, to."""
+        held = np.zeros((0, self.stft.bins), np.complex64)
+        first = 0
+        for spectrum in spectra:
+            held = np.concatenate([held, spectrum])
+            while len(held) >= self.block + 1:  # one more: the last block is handled below
+                last = self.block - self.behind
+                yield held[: self.block], first, last
+                held = held[last - self.before :]
+                first = self.before
+        if len(held) > first:
+            yield held, first, len(held)
+
+
+def _part(spectra: Iterable[Spectrum], number: int) -> Iterator[Spectrum]:
+    return (spectrum[number] for spectrum in spectra)
+
+
+def read_blocks(path: str, channel: int, rate: int) -> Iterator[Samples]:
+    """One channel of a recording at `rate` Hz, float32 [n] at a time.
+
+    Raises:
+        AudioError: it cannot be read.
+    """
+    import soxr
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            stream = None
+            if file.samplerate != rate:
+                stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
+            while True:
+                block = file.read(READ, dtype="float32", always_2d=True)[:, channel]
+                is_last = len(block) < READ
+                samples = np.ascontiguousarray(block)
+                yield samples if stream is None else stream.resample_chunk(samples, last=is_last)
+                if is_last:
+                    return
+    except soundfile.SoundFileError as error:
+        raise AudioError(f"{path}: truncated or damaged ({error})") from None
+
+
+def write_parts(
+    source: str,
+    targets: list[Path],
+    masking: Masking,
+    separate: Separate,
+    progress: Callable[[int], object] = lambda samples: None,
+) -> None:
+    """Write the parts of a recording, each with all of its channels.
+
+    Args:
+        source: any file that libsndfile reads.
+        targets: one for each part, WAV or FLAC by their endings; whole or not at all.
+        masking: how masks are applied.
+        separate: applies them.
+        progress: called with the number of samples just done.
+
+    Raises:
+        AudioError: the recording cannot be read.
+        InputError: a file cannot be written.
+    """
+    check_place(*targets)
+    with soundfile.SoundFile(source) as file:
+        channels = file.channels
+    each = [
+        masking.waves(read_blocks(source, channel, masking.rate), separate)
+        for channel in range(channels)
+    ]
+    with write_atomically(*targets) as temporaries:
+        files = [
+            soundfile.SoundFile(
+                temporary,
+                "w",
+                masking.rate,
+                channels,
+                format=target.suffix[1:].upper(),
+                subtype="PCM_24" if target.suffix.lower() == ".flac" else "FLOAT",
+            )
+            for temporary, target in zip(temporaries, targets, strict=True)
+        ]
+        try:
+            for waves in zip(*each, strict=True):
+                joined = np.stack(waves, axis=-1)  # [parts, n, channels]
+                for part, output in zip(joined, files, strict=True):
+                    output.write(part)
+                progress(joined.shape[1])
+        finally:
+            for output in files:
+                output.close()

@@ -1,0 +1,93 @@
+"""The enhancer's training, put together: lists of speech and noise, spectra, network."""
+
+import sys
+
+from data_utils.cache import RecordingCache
+from data_utils.enhancement.dataset import NoisyPairs, NoisySpeech
+from data_utils.enhancement.lists import read_list
+from data_utils.enhancement.settings import NoisyCorpusSettings, check_corpus
+from data_utils.loader import num_loaders
+from data_utils.settings import BatchSettings, StoreSettings
+from data_utils.store import Store
+from model_utils import distributed, runtime
+from model_utils.enhancer import Enhancer, resolve
+from model_utils.options import Options
+from model_utils.pretrained import other_weights
+from model_utils.settings import (
+    DeviceSettings,
+    MaskLossSettings,
+    OptimisationSettings,
+    RunSettings,
+    TaskSettings,
+)
+from model_utils.setup.job import Job
+from model_utils.trainer.checkpoint import Checkpoint
+
+
+def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
+    """The enhancer that `options` describe, see `job.open_job`."""
+    run = options[RunSettings]
+    start = other_weights(run, "enhancement")
+    enhancer = resolve(options, resumed)
+    options = options.replaced(enhancer.spectrum, enhancer.network)
+    print(options.table(), flush=True)
+    cache = _cache(options)
+    training = _training(options, enhancer, cache)
+    scored = {} if run.test_off else _scored(options, enhancer, cache)
+    device = runtime.prepare(options[DeviceSettings])
+
+    # Import Paddle, which is set up now.
+    from model_utils.tasks.enhancement import EnhancementTask
+    from model_utils.trainer.runlog import stamp
+
+    distributed.join()
+    batching, parts = options[BatchSettings], options[OptimisationSettings].accumulate
+    loss = options[MaskLossSettings]
+    task = EnhancementTask(enhancer, training, scored, batching, run.seed, parts, loss)
+    print(f"{stamp()} 训练数据数量：{len(training)}\n", flush=True)
+    return Job(task, device, options, start)
+
+
+def open_source(options: Options) -> NoisySpeech:
+    """What `options` train on, see `job.open_source`."""
+    print(options.table(), flush=True)
+    return _training(options, resolve(options, None), _cache(options))
+
+
+def _training(options: Options, enhancer: Enhancer, cache: RecordingCache) -> NoisySpeech:
+    corpus = options[NoisyCorpusSettings]
+    check_corpus(corpus)
+    training = NoisySpeech(
+        read_list(corpus.train_clean),
+        read_list(corpus.train_noise),
+        corpus.train_snrs,
+        enhancer.spectrum,
+        corpus.crop_seconds,
+        options[RunSettings].seed,
+        cache,
+    )
+    for problem in training.speech.problems:
+        print(f"left out: {problem}", file=sys.stderr)
+    if options[TaskSettings].mode == "fast_train":
+        store = options[StoreSettings]
+        training.store = Store.open(store.store_dir, training.fingerprint(), store)
+    return training
+
+
+def _scored(options: Options, enhancer: Enhancer, cache: RecordingCache) -> dict[str, NoisyPairs]:
+    corpus = options[NoisyCorpusSettings]
+    lists = {
+        "dev": (corpus.dev_clean, corpus.dev_noise),
+        "test": (corpus.test_clean, corpus.test_noise),
+    }
+    rate = enhancer.spectrum.sample_rate
+    return {
+        name: NoisyPairs(read_list(clean), read_list(noise), corpus.dev_snrs, rate, cache=cache)
+        for name, (clean, noise) in lists.items()
+        if clean and noise
+    }
+
+
+def _cache(options: Options) -> RecordingCache:
+    batching = options[BatchSettings]
+    return RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))

@@ -1,0 +1,57 @@
+"""Take recordings apart into vocals and accompaniment: python tools/separate.py FILE ..."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_utils.errors import InputError
+from data_utils.separation.settings import StemSettings
+from data_utils.settings import option
+from model_utils.options import parse, run_command
+from model_utils.settings import DeviceSettings
+
+
+@dataclass(frozen=True)
+class SeparateSettings:
+    """Which recordings, with which model, and where the stems go."""
+
+    audio_path: list[str] | None = option(None, "recordings of any format, or folders of them")
+    resume_model: str = option("model", "checkpoint of a separator; of a folder the newest")
+    output_dir: str = option("./separated", "folder that gets a folder for each recording")
+
+
+def main() -> int:
+    """Separate each recording; those that cannot be read are named."""
+    options = parse(
+        "separate.py",
+        [SeparateSettings, StemSettings, DeviceSettings],
+        description=__doc__ or "",
+        positional="audio_path",
+    )
+
+    settings = options[SeparateSettings]
+    if not settings.audio_path:
+        raise InputError("no recording; give one or more, or a folder of them")
+
+    from inference.files import process_files
+    from inference.loading import newest
+    from inference.separation import SeparationPredictor
+
+    predictor = SeparationPredictor(
+        newest(settings.resume_model),
+        options[DeviceSettings],
+        options[StemSettings].mask_extension,
+    )
+    names = predictor.masking.names
+
+    def separate(source: str, progress: Callable[[int], object]) -> list[Path]:
+        folder = Path(settings.output_dir) / Path(source).stem
+        targets = [folder / f"{name}.wav" for name in names]
+        predictor.separate_file(source, targets, progress)
+        return targets
+
+    return process_files(settings.audio_path, predictor.masking.rate, separate)
+
+
+if __name__ == "__main__":
+    run_command(main)
