@@ -1,32 +1,64 @@
-"""Score a trained model on a manifest: python eval.py --help lists the options."""
+"""Score a trained model: python eval.py --help lists the options, --task those of another task."""
 
+from data_utils.separation.settings import StemSettings
 from data_utils.settings import FeatureSettings
-from inference.settings import DECODER_OPTIONS, EvaluationSettings, ModelSettings
-from model_utils.options import parse, run_command
-from model_utils.settings import TRAINING, DeviceSettings, NetworkSettings
+from inference.settings import (
+    DECODER_OPTIONS,
+    EvaluationSettings,
+    ModelSettings,
+    NoisyEvaluationSettings,
+    SongEvaluationSettings,
+    WhichTask,
+)
+from model_utils.options import TaskOptions, parse_task, run_command
+from model_utils.settings import TASKS, DeviceSettings, NetworkSettings
+
+EVALUATION = {
+    "recognition": TaskOptions(
+        (
+            WhichTask,
+            ModelSettings,
+            EvaluationSettings,
+            NetworkSettings,
+            FeatureSettings,
+            DeviceSettings,
+        )
+    ),
+    "enhancement": TaskOptions((WhichTask, NoisyEvaluationSettings, DeviceSettings)),
+    "separation": TaskOptions((WhichTask, SongEvaluationSettings, StemSettings, DeviceSettings)),
+}
 
 
 def main() -> None:
-    """Read the options, recognise the manifest, print the error rate."""
-    options = parse(
+    """Read the options, score the model on what they name, print the figures."""
+    options = parse_task(
         "eval.py",
-        [ModelSettings, EvaluationSettings, NetworkSettings, FeatureSettings, DeviceSettings],
-        description="Error rate of a model on a manifest.",
+        EVALUATION,
+        description=__doc__ or "",
         reserved=DECODER_OPTIONS,
-        shares_config_with=TRAINING,
+        shares_config_with={name: task.settings for name, task in TASKS.items()},
     )
+    task = options[WhichTask].task
+    if task == "enhancement":
+        from inference.noisy_evaluation import evaluate_enhancer
 
-    from inference.loading import load_predictor
+        evaluate_enhancer(options)
+    elif task == "separation":
+        from inference.song_evaluation import evaluate_separator
 
-    predictor = load_predictor(options)
+        evaluate_separator(options)
+    else:
+        from inference.loading import load_predictor
 
-    # Imports Paddle, which loading the predictor has set up.
-    from inference.evaluation import evaluate
+        predictor = load_predictor(options)
 
-    settings = options[EvaluationSettings]
-    counts = evaluate(predictor, settings)
-    print(f"references and hypotheses: {settings.result_path}")
-    print(counts.format(settings.error_rate_type))
+        # Imports Paddle, which loading the predictor has set up.
+        from inference.evaluation import evaluate
+
+        settings = options[EvaluationSettings]
+        counts = evaluate(predictor, settings)
+        print(f"references and hypotheses: {settings.result_path}")
+        print(counts.format(settings.error_rate_type))
 
 
 if __name__ == "__main__":

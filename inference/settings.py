@@ -38,6 +38,43 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True)
+class WhichTask:
+    """What kind of model it is."""
+
+    task: Literal["recognition", "enhancement", "separation"] = option(
+        "recognition", "what the model was trained for; the other options follow from it"
+    )
+
+
+@dataclass(frozen=True)
+class NoisyEvaluationSettings:
+    """What an enhancer is scored on."""
+
+    resume_model: str = option(
+        "./models/enhancement/best", "checkpoint to use; of a folder the newest"
+    )
+    test_clean: str = option(
+        "./dataset/clean.test", "clean speech: a list with a path a line, a manifest, or a folder"
+    )
+    test_noise: str = option("./dataset/noise.test", "noises: list, manifest or folder")
+    test_snrs: tuple[float, ...] = option(
+        (-5.0, 0.0, 5.0, 10.0), "signal-to-noise ratios, separated by commas", unit="dB"
+    )
+    observation: float = option(
+        0.0, "share of the unprocessed signal that is kept", minimum=0, maximum=1
+    )
+
+
+@dataclass(frozen=True)
+class SongEvaluationSettings:
+    """What a separator is scored on."""
+
+    resume_model: str = option("model", "checkpoint to use; of a folder the newest")
+    test_manifest: str = option("manifest.csv", "songs, from run_scripts/preprocess.py")
+    test_dataset: str = option("dataset", "folder that the paths of the manifest start from")
+
+
+@dataclass(frozen=True)
 class TranscriptionSettings:
     """What infer.py reads and how it answers."""
 

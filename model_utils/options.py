@@ -119,8 +119,8 @@ def parse(
     if positional is not None:
         parser.add_argument("unnamed", nargs="*", metavar="FILE", help=f"as --{positional}")
     given = vars(parser.parse_args(sys.argv[1:] if argv is None else list(argv)))
-    if unnamed := given.pop("unnamed", None):
-        given[positional] = [*unnamed, *given.get(str(positional), [])]
+    if positional is not None and (unnamed := given.pop("unnamed", None)):
+        given[positional] = [*unnamed, *given.get(positional, [])]
 
     values: dict[str, Any] = {}
     config = given.pop("config", None)
@@ -171,8 +171,8 @@ def parse_task(
     argv: Sequence[str] | None = None,
     *,
     description: str = "",
-    own: Sequence[type] = (),
-    shares_config: bool = False,
+    reserved: Sequence[Reserved] = (),
+    shares_config_with: Mapping[str, Sequence[type]] | None = None,
 ) -> Options:
     """Read the options of a command whose option `task` decides which others there are.
 
@@ -181,8 +181,8 @@ def parse_task(
         tasks: by name; the first one is meant unless the command line or its file says otherwise.
         argv: arguments without the program's name; `sys.argv[1:]` by default.
         description: first lines of `--help`.
-        own: settings that the command has for every task, in front of theirs.
-        shares_config: whether the file may be that of another command for the same task.
+        reserved: options that are known but not built yet, of the first task alone.
+        shares_config_with: settings of another command by task, whose file may be given too.
 
     Raises:
         InputError: no such task, or as `parse`.
@@ -195,10 +195,11 @@ def parse_task(
     task = tasks[name]
     return parse(
         command,
-        [*own, *task.settings],
+        task.settings,
         arguments,
         description=description,
-        shares_config_with=task.settings if shares_config else (),
+        reserved=reserved if name == names[0] else (),
+        shares_config_with=(shares_config_with or {}).get(name, ()),
         defaults={**task.defaults, "task": name},
     )
 

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import math
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,61 @@ PESQ_RANGE = (-0.5, 4.5)
 _RATES = {16000: "wb", 8000: "nb"}  # of PESQ, each with its band
 
 Wave = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Means of the measures over recordings, of each over those where it is defined.
+
+    Sums and counts, so that those of several processes can be added.
+    """
+
+    totals: tuple[float, ...] = (0.0,) * 6
+    """Of SI-SDR, STOI and PESQ the sums, then the counts."""
+
+    @classmethod
+    def of(cls, estimate: Wave, reference: Wave, rate: int) -> "Quality":
+        """Those of one recording; PESQ where its package is installed.
+
+        Raises:
+            InputError: pystoi is not installed.
+        """
+        values = [si_sdr(estimate, reference), stoi(estimate, reference, rate)]
+        values.append(pesq(estimate, reference, rate) if has_pesq() else math.nan)
+        defined = [math.isfinite(value) for value in values]
+        sums = [value if is_defined else 0.0 for value, is_defined in zip(values, defined, strict=True)]
+        return cls((*sums, *map(float, defined)))
+
+    def __add__(self, other: "Quality") -> "Quality":
+        return Quality(tuple(map(sum, zip(self.totals, other.totals, strict=True))))
+
+    @property
+    def si_sdr(self) -> float:
+        """Mean in dB, see `si_sdr`."""
+        return self._mean(0)
+
+    @property
+    def stoi(self) -> float:
+        """Mean, see `stoi`."""
+        return self._mean(1)
+
+    @property
+    def pesq(self) -> float:
+        """Mean, see `pesq`; NaN where it was not measured."""
+        return self._mean(2)
+
+    @property
+    def score(self) -> float:
+        """One number, 0 to 1: the mean of STOI and scaled PESQ, or STOI alone without PESQ."""
+        return self.stoi if math.isnan(self.pesq) else (self.stoi + pesq_scaled(self.pesq)) / 2
+
+    def __str__(self) -> str:
+        pesq = "" if math.isnan(self.pesq) else f", pesq {self.pesq:.2f}"
+        return f"si-sdr {self.si_sdr:.2f} dB, stoi {self.stoi:.3f}{pesq}"
+
+    def _mean(self, number: int) -> float:
+        count = self.totals[number + 3]
+        return self.totals[number] / count if count else math.nan
 
 
 def si_sdr(estimate: Wave, reference: Wave) -> float:

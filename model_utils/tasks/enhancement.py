@@ -8,7 +8,6 @@ import numpy as np
 import paddle
 from numpy.typing import NDArray
 from paddle import Tensor
-from scoring.speech_quality import Quality, has_pesq
 
 from data_utils.enhancement.dataset import NoisyBatch, NoisyPair, NoisyPairs, NoisySpeech
 from data_utils.settings import BatchSettings
@@ -21,6 +20,7 @@ from model_utils.settings import MaskLossSettings
 from model_utils.tasks.batches import BatchedTask
 from model_utils.tasks.pictures import spectrograms
 from model_utils.trainer.task import Score, Sound
+from scoring.speech_quality import Quality, has_pesq
 
 PAIRS = 4
 """Pairs that are enhanced at a time while scoring."""
@@ -124,7 +124,7 @@ class EnhancementTask(BatchedTask[NoisyBatch]):
         dataset = self._scored[name]
         order = np.arange(len(dataset))[distributed.rank() :: distributed.world_size()]
         plan = [order[i : i + PAIRS] for i in range(0, len(order), PAIRS)]
-        before, after = Quality.none(), Quality.none()
+        before, after = Quality(), Quality()
         first: tuple[NoisyPair, NDArray[np.float32]] | None = None
         rate = self.enhancer.spectrum.sample_rate
         for batch in self._loader.batches(name, plan):
@@ -136,9 +136,8 @@ class EnhancementTask(BatchedTask[NoisyBatch]):
                 after += Quality.of(wave, pair.clean, rate)
                 first = first or (pair, wave)
             batch_done()
-        sums = distributed.totals([*before.sums(), *after.sums()])
-        half = len(sums) // 2
-        before, after = Quality.of_sums(sums[:half]), Quality.of_sums(sums[half:])
+        before = Quality(tuple(distributed.totals(before.totals)))
+        after = Quality(tuple(distributed.totals(after.totals)))
         detail = f"{after}; before {before}"
         measure = "stoi+pesq" if has_pesq() else "stoi"
         pictures, sounds = {}, {}
