@@ -15,6 +15,9 @@ enhancement/   lists of speech and noise -> noisy spectra and their masks
 separation/    songs and their stems: parts of songs in batches; masks -> stems
 sampling.py    which utterances share a batch, and in which order batches come
 dataset.py     Utterance -> example -> padded batch
+store.py       computed examples on disk: process_data writes them, fast_train reads them
+shards.py      the files of a store
+fingerprint.py what a store was made with, and what has changed since
 loader.py      worker processes; the same batches for any number of them
 sentences.py   the sentences of a generated corpus
 synthesis.py   text -> generated speech

@@ -1,9 +1,17 @@
-"""Recordings to text: features, engine, decoder, for eval.py, infer.py and servers alike.
+"""What trained models are used for: recordings to text, to cleaner speech, to stems.
 
 predictor.py   Predictor: one recording or many to text
 engines.py     what computes log-probabilities: Paddle
 loading.py     from the options of a command to a predictor
-evaluation.py  scores a model on manifests: the logic of eval.py
+evaluation.py  scores a recogniser on manifests: the logic of eval.py
+
+masking.py             masks on recordings of any length, block by block
+enhancement.py         noisy speech to cleaner speech
+separation.py          songs to stems
+noisy_evaluation.py    scores an enhancer, for eval.py
+song_evaluation.py     scores a separator, for eval.py
+
+files.py       the recordings that a command was given
 settings.py    options of eval.py and infer.py
 """
 

@@ -4,14 +4,20 @@ options.py      composes the settings of a command; importable without Paddle
 settings.py     the settings of network, optimisation and run
 recogniser.py   a recogniser as data: vocabulary, features, statistics, sizes
 corpus.py       what it is trained on and scored with
+enhancer.py     a speech enhancer as data: spectra, sizes
+separator.py    a source separator as data: parts of songs
+description.py  what checkpoints say of these, read back
 differences.py  what a run and the checkpoint that it starts from have not in common
 pretrained.py   weights of another run, from which a new one starts
-training.py     from the options of train.py to a trained recogniser
+setup/          from options to a task that can be trained, a file for each
+training.py     from the options of train.py to a trained network
+storing.py      the examples of a task, computed once and stored
 notices.py      what train.py says of a run beside its log
 engine_proof.py compares the compiled convolutions with the plain ones
 runtime.py      what the process must set before Paddle is imported; the convolution engine
 networks/       shapes in, shapes out
 losses.py       CTC, guarded, and its variants
+mask_losses.py  errors of masks and magnitudes over valid frames
 tasks/          data + network + loss + score for one job
 trainer/        the loop and what it stands on
 """

@@ -2,7 +2,8 @@
 
 curves.py        loss, learning rate and error rate of training runs as a PNG
 augmentation.py  what each effect of the augmentation does to a spectrogram
-options.py       the tables of options in docs/training
+options.py       the tables of options in the pages
+masks.py         what a mask is, in four spectrograms
 schedules.py     the learning rate of every schedule over a run, as a PNG
 runs.py          the training loss of several runs in one picture
 data_check.py    what tools/check_data.py found, as text and as an HTML page

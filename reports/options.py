@@ -1,10 +1,11 @@
-"""The tables of options in docs/training, written from the one definition of each option.
+"""The tables of options in the pages, written from the one definition of each option.
 
 Option, default, meaning and "when to change it" stand in the settings classes, see
 `data_utils.settings.option`; the Chinese texts in docs/options.zh.json5.
 """
 
 import dataclasses
+import re
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,18 +15,26 @@ import json5
 
 from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
-from model_utils.settings import TRAINING
+from model_utils.settings import ENHANCEMENT, SEPARATION, TRAINING
 
 BEGIN = "<!-- options: written by tools/document_options.py -->"
 END = "<!-- end of options -->"
 TRANSLATION = "options.zh.json5"
 
+PAGES: dict[str, tuple[type, ...]] = {
+    "training": TRAINING,
+    "enhancement": tuple(group for group in ENHANCEMENT if group not in TRAINING),
+    "separation": tuple(group for group in SEPARATION if group not in TRAINING),
+}
+"""The settings that each page has tables of: those of the trainer stand in training alone."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Language:
-    """What the tables of one page are headed with, and how their texts are found."""
+    """What tables are headed with, and how their texts are found."""
 
-    page: str
+    suffix: str
+    """Of the pages' names."""
     columns: tuple[str, str, str, str]
     translation: dict[str, Any] | None = None
     """Content of `TRANSLATION`; None for English."""
@@ -34,9 +43,10 @@ class Language:
         """Heading of the table of a settings class."""
         if self.translation is not None:
             return str(self._translated("groups", group.__name__))
-        return f"{group.__name__.removesuffix('Settings')} options"
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", group.__name__.removesuffix("Settings"))
+        return f"{words.capitalize()} options"
 
-    def texts(self, field: "dataclasses.Field[Any]") -> tuple[str, str]:
+    def texts(self, group: type, field: "dataclasses.Field[Any]") -> tuple[str, str]:
         """Meaning of an option and when to change it, as Markdown.
 
         Raises:
@@ -44,7 +54,10 @@ class Language:
         """
         if self.translation is None:
             return field.metadata["help"].replace("<", "\\<"), field.metadata["when"]
-        text = self._translated("options", field.name)
+        # Two tasks may each have an option of one name.
+        own = f"{group.__name__}.{field.name}"
+        name = own if own in self.translation["options"] else field.name
+        text = self._translated("options", name)
         if not text.get("help") or bool(text.get("when")) != bool(field.metadata["when"]):
             raise InputError(f"docs/{TRANSLATION}: {field.name}: help and when are needed")
         return text["help"], text.get("when", "")
@@ -58,7 +71,7 @@ class Language:
 
 
 def languages(docs: Path) -> list[Language]:
-    """The pages of the folder `docs`.
+    """The languages of the pages of the folder `docs`.
 
     Raises:
         InputError: their translation is not there or no JSON5.
@@ -68,8 +81,8 @@ def languages(docs: Path) -> list[Language]:
     except ValueError as error:
         raise InputError(f"{docs / TRANSLATION}: {error}") from None
     return [
-        Language("training.md", ("option", "default", "meaning", "when to change it")),
-        Language("training.zh.md", ("参数", "默认值", "含义", "何时修改"), translation),
+        Language(".md", ("option", "default", "meaning", "when to change it")),
+        Language(".zh.md", ("参数", "默认值", "含义", "何时修改"), translation),
     ]
 
 
@@ -81,24 +94,25 @@ def document_options(docs: Path) -> list[Path]:
     """
     pages = []
     for language in languages(docs):
-        path = docs / language.page
-        text = with_tables(_text(path), TRAINING, language)
-        with write_atomically(path) as (temporary,):
-            temporary.write_text(text, encoding="utf-8")
-        pages.append(path)
+        for page, groups in PAGES.items():
+            path = docs / f"{page}{language.suffix}"
+            text = with_tables(path, groups, language)
+            with write_atomically(path) as (temporary,):
+                temporary.write_text(text, encoding="utf-8")
+            pages.append(path)
     return pages
 
 
-def with_tables(page: str, groups: Sequence[type], language: Language) -> str:
+def with_tables(path: Path, groups: Sequence[type], language: Language) -> str:
     """The text of a page with the tables of `groups` between its two comments.
 
     Raises:
         InputError: a text is missing, or the page has no such comments.
     """
-    before, begin, rest = page.partition(BEGIN)
+    before, begin, rest = _text(path).partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise InputError(f"{language.page}: {BEGIN} and {END} have to stand in it")
+        raise InputError(f"{path}: {BEGIN} and {END} have to stand in it")
     tables = "\n\n".join(_table(group, language) for group in groups)
     return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
@@ -108,7 +122,7 @@ def _table(group: type, language: Language) -> str:
     rows = [language.columns, ("---",) * len(language.columns)]
     for field in dataclasses.fields(group):
         names = ", ".join(f"`--{name}`" for name in (field.name, *field.metadata["aliases"]))
-        rows.append((names, _default(field, kinds[field.name]), *language.texts(field)))
+        rows.append((names, _default(field, kinds[field.name]), *language.texts(group, field)))
     lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
     return "\n".join([f"### {language.heading(group)}", "", *(f"| {line} |" for line in lines)])
 

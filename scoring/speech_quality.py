@@ -45,7 +45,9 @@ class Quality:
         values = [si_sdr(estimate, reference), stoi(estimate, reference, rate)]
         values.append(pesq(estimate, reference, rate) if has_pesq() else math.nan)
         defined = [math.isfinite(value) for value in values]
-        sums = [value if is_defined else 0.0 for value, is_defined in zip(values, defined, strict=True)]
+        sums = [
+            value if is_defined else 0.0 for value, is_defined in zip(values, defined, strict=True)
+        ]
         return cls((*sums, *map(float, defined)))
 
     def __add__(self, other: "Quality") -> "Quality":

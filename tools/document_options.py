@@ -1,4 +1,4 @@
-"""Write the tables of options into docs/training, from the settings and docs/options.zh.json5."""
+"""Write the tables of options into the pages, from the settings and docs/options.zh.json5."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from model_utils.options import parse, run_command
 class DocumentSettings:
     """Where the pages are."""
 
-    docs_dir: str = option("./docs", "folder of training.md, training.zh.md and options.zh.json5")
+    docs_dir: str = option("./docs", "folder of the pages and of options.zh.json5")
 
 
 def main() -> None:

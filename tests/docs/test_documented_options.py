@@ -13,11 +13,16 @@ import pytest
 from pages import HOME, PAGES, commands, name, spans
 
 from data_utils.settings import GenerationSettings
-from model_utils.settings import TRAINING
+from reports.options import PAGES as TABLES
 from reports.options import TRANSLATION, languages, with_tables
 
 SCRIPTS = [f"{s}.py" for s in ("train", "eval", "infer")]
-SCRIPTS += [f"tools/{path.name}" for path in sorted(HOME.glob("tools/*.py"))]
+SCRIPTS += [
+    path.relative_to(HOME).as_posix()
+    for folder in ("tools", "run_scripts")
+    for path in sorted(HOME.glob(f"{folder}/*.py"))
+]
+TASKS = ("recognition", "enhancement", "separation")
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w*(?:-\w+)*")
 OF_OTHERS = ("visualdl", "pip", "python -m", "make", "git", "sudo", "apt", "py -", "Set-")
 
@@ -27,14 +32,18 @@ def known() -> dict[str, set[str]]:
     """The options of each command, as its --help has them."""
 
     def options(script: str) -> set[str]:
-        shown = subprocess.run(
-            [sys.executable, HOME / script, "--help"],
-            capture_output=True,
-            check=True,
-            text=True,
-            cwd=HOME,
-        )
-        return set(FLAG.findall(shown.stdout))
+        tasks = [f"--task={task}" for task in TASKS] if script in ("train.py", "eval.py") else [""]
+        found = set()
+        for task in tasks:
+            shown = subprocess.run(
+                [sys.executable, HOME / script, *task.split(), "--help"],
+                capture_output=True,
+                check=True,
+                text=True,
+                cwd=HOME,
+            )
+            found |= set(FLAG.findall(shown.stdout))
+        return found
 
     with ThreadPoolExecutor() as pool:
         return dict(zip(SCRIPTS, pool.map(options, SCRIPTS), strict=True))
@@ -58,20 +67,26 @@ def test_options_in_the_text_exist(page: Path, known: dict[str, set[str]]) -> No
             assert set(FLAG.findall(span)) <= every, span
 
 
-@pytest.mark.parametrize("page", ["training.md", "training.zh.md"])
-def test_tables_of_training_are_those_of_the_settings(page: str) -> None:
+@pytest.mark.parametrize("page", TABLES)
+@pytest.mark.parametrize("number", [0, 1])
+def test_tables_are_those_of_the_settings(page: str, number: int) -> None:
     """After a change of an option, run tools/document_options.py."""
-    language = next(item for item in languages(HOME / "docs") if item.page == page)
-    text = (HOME / "docs" / page).read_text("utf-8")
-    assert with_tables(text, TRAINING, language) == text
+    language = languages(HOME / "docs")[number]
+    path = HOME / "docs" / f"{page}{language.suffix}"
+    assert with_tables(path, TABLES[page], language) == path.read_text("utf-8")
 
 
 def test_nothing_is_translated_that_is_no_option() -> None:
     """That every option is, the tables show."""
     translation = json5.loads((HOME / "docs" / TRANSLATION).read_text("utf-8"))
-    assert list(translation["groups"]) == [group.__name__ for group in TRAINING]
-    options = {field.name for group in TRAINING for field in dataclasses.fields(group)}
-    assert translation["options"].keys() == options
+    groups = [group for page in TABLES.values() for group in page]
+    assert list(translation["groups"]) == [group.__name__ for group in groups]
+    options = {
+        (group.__name__, field.name) for group in groups for field in dataclasses.fields(group)
+    }
+    for name in translation["options"]:
+        group, _, field = name.rpartition(".")
+        assert any(field == f and group in ("", g) for g, f in options), name
 
 
 @pytest.mark.parametrize("language", ["md", "zh.md"])
