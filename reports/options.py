@@ -121,7 +121,8 @@ def _table(group: type, language: Language) -> str:
     kinds = typing.get_type_hints(group)
     rows = [language.columns, ("---",) * len(language.columns)]
     for field in dataclasses.fields(group):
-        names = ", ".join(f"`--{name}`" for name in (field.name, *field.metadata["aliases"]))
+        aliases = (f"-{a}" if len(a) == 1 else f"--{a}" for a in field.metadata["aliases"])
+        names = ", ".join(f"`{name}`" for name in (f"--{field.name}", *aliases))
         rows.append((names, _default(field, kinds[field.name]), *language.texts(group, field)))
     lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
     return "\n".join([f"### {language.heading(group)}", "", *(f"| {line} |" for line in lines)])

@@ -84,9 +84,9 @@ def test_nothing_is_translated_that_is_no_option() -> None:
     options = {
         (group.__name__, field.name) for group in groups for field in dataclasses.fields(group)
     }
-    for name in translation["options"]:
-        group, _, field = name.rpartition(".")
-        assert any(field == f and group in ("", g) for g, f in options), name
+    for translated in translation["options"]:
+        group, _, field = translated.rpartition(".")
+        assert any(field == f and group in ("", g) for g, f in options), translated
 
 
 @pytest.mark.parametrize("language", ["md", "zh.md"])

@@ -30,7 +30,14 @@ CHINESE: dict[str, Any] = {
 }
 
 
-def test_a_table_for_each_class_between_the_comments() -> None:
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    path = tmp_path / "fruit.md"
+    path.write_text(PAGE, encoding="utf-8")
+    return path
+
+
+def test_a_table_for_each_class_between_the_comments(page: Path) -> None:
     expected = f"""above
 
 {BEGIN}
@@ -40,39 +47,48 @@ def test_a_table_for_each_class_between_the_comments() -> None:
 | option | default | meaning | when |
 | --- | --- | --- | --- |
 | `--kind` | apple, **pear** | apple\\|pear, or \\<none> | `apple` in May |
-| `--weight`, `--w` | 2.5 kg | of one |  |
+| `--weight`, `-w` | 2.5 kg | of one |  |
 | `--places` | 3,4 | where |  |
 
 {END}
 
 below
 """
-    english = Language("fruit.md", COLUMNS)
-    assert with_tables(PAGE, [FruitSettings], english) == expected
-    assert with_tables(expected, [FruitSettings], english) == expected
+    english = Language(".md", COLUMNS)
+    assert with_tables(page, [FruitSettings], english) == expected
+    page.write_text(expected, encoding="utf-8")
+    assert with_tables(page, [FruitSettings], english) == expected
 
 
-def test_translated_texts_take_the_place_of_the_english_ones() -> None:
-    page = with_tables(PAGE, [FruitSettings], Language("fruit.zh.md", COLUMNS, CHINESE))
-    assert "### 水果" in page
-    assert "| `--kind` | apple, **pear** | 种类 | 五月用 `apple` |" in page
-    assert "| `--weight`, `--w` | 2.5 kg | 重量 |  |" in page
+def test_translated_texts_take_the_place_of_the_english_ones(page: Path) -> None:
+    text = with_tables(page, [FruitSettings], Language(".zh.md", COLUMNS, CHINESE))
+    assert "### 水果" in text
+    assert "| `--kind` | apple, **pear** | 种类 | 五月用 `apple` |" in text
+    assert "| `--weight`, `-w` | 2.5 kg | 重量 |  |" in text
+
+
+def test_an_option_of_two_classes_may_have_a_text_for_each(page: Path) -> None:
+    own = {"FruitSettings.places": {"help": "树上"}}
+    both = {**CHINESE, "options": {**CHINESE["options"], **own}}
+    text = with_tables(page, [FruitSettings], Language(".zh.md", COLUMNS, both))
+    assert "| `--places` | 3,4 | 树上 |  |" in text and "位置" not in text
 
 
 @pytest.mark.parametrize("text", [{}, {"help": "种类"}, {"when": "五月"}])
-def test_a_missing_translation_is_named(text: dict[str, str]) -> None:
+def test_a_missing_translation_is_named(text: dict[str, str], page: Path) -> None:
     lacking = {**CHINESE, "options": {**CHINESE["options"], "kind": text}}
     with pytest.raises(InputError, match=r"options\.zh\.json5: kind"):
-        with_tables(PAGE, [FruitSettings], Language("fruit.zh.md", COLUMNS, lacking))
+        with_tables(page, [FruitSettings], Language(".zh.md", COLUMNS, lacking))
     del lacking["options"]["kind"]
     with pytest.raises(InputError, match=r"options\.zh\.json5: options: no text for kind"):
-        with_tables(PAGE, [FruitSettings], Language("fruit.zh.md", COLUMNS, lacking))
+        with_tables(page, [FruitSettings], Language(".zh.md", COLUMNS, lacking))
 
 
-@pytest.mark.parametrize("page", ["nothing", BEGIN, END, f"{END}\n{BEGIN}"])
-def test_a_page_without_the_comments_is_refused(page: str) -> None:
+@pytest.mark.parametrize("text", ["nothing", BEGIN, END, f"{END}\n{BEGIN}"])
+def test_a_page_without_the_comments_is_refused(text: str, page: Path) -> None:
+    page.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"fruit\.md"):
-        with_tables(page, [FruitSettings], Language("fruit.md", COLUMNS))
+        with_tables(page, [FruitSettings], Language(".md", COLUMNS))
 
 
 def test_a_folder_without_the_pages_is_named(tmp_path: Path) -> None:
