@@ -5,6 +5,7 @@ from data_utils.settings import FeatureSettings
 from inference.settings import (
     DECODER_OPTIONS,
     EvaluationSettings,
+    FrontEndSettings,
     ModelSettings,
     NoisyEvaluationSettings,
     SongEvaluationSettings,
@@ -19,6 +20,7 @@ EVALUATION = {
             WhichTask,
             ModelSettings,
             EvaluationSettings,
+            FrontEndSettings,
             NetworkSettings,
             FeatureSettings,
             DeviceSettings,

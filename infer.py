@@ -7,7 +7,12 @@ import sys
 
 from data_utils.errors import InputError
 from data_utils.settings import FeatureSettings
-from inference.settings import INFERENCE_OPTIONS, ModelSettings, TranscriptionSettings
+from inference.settings import (
+    INFERENCE_OPTIONS,
+    FrontEndSettings,
+    ModelSettings,
+    TranscriptionSettings,
+)
 from model_utils.options import parse, run_command
 from model_utils.settings import TRAINING, DeviceSettings, NetworkSettings
 
@@ -16,7 +21,14 @@ def main() -> int:
     """Read the options and print a line for each recording; those not readable are named."""
     options = parse(
         "infer.py",
-        [TranscriptionSettings, ModelSettings, NetworkSettings, FeatureSettings, DeviceSettings],
+        [
+            TranscriptionSettings,
+            ModelSettings,
+            FrontEndSettings,
+            NetworkSettings,
+            FeatureSettings,
+            DeviceSettings,
+        ],
         description="Text of recordings.",
         reserved=INFERENCE_OPTIONS,
         shares_config_with=TRAINING,

@@ -1,7 +1,8 @@
 """Utterances to padded batches: the one way from recordings to what the network sees."""
 
+import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -102,6 +103,8 @@ class SpeechDataset:
         self.seed = seed
         self.cache = cache or RecordingCache(0)
         self.store = store
+        self.power: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+        """A front end's masked power spectrum of samples [n]; None takes the plain one."""
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -224,10 +227,10 @@ class SpeechDataset:
 
     def _features(self, samples: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         try:
-            power = features.power_spectrum(samples, self.settings)
+            power = self.power or functools.partial(features.power_spectrum, settings=self.settings)
+            return features.from_power(power(samples), self.settings)
         except AudioError as error:
             raise AudioError(f"{name}: {error}") from None
-        return features.from_power(power, self.settings)
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> Batch:
         """The batch of these utterances; those that cannot be read are left out and named."""

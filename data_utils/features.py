@@ -12,6 +12,7 @@ wave behind `prepare`; a mask on the spectrum stands between the last two.
     mfcc     13 mel cepstra, their slopes and the slopes of those    39
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -94,13 +95,22 @@ def read_features(
         raise AudioError(f"{source_name(source)}: {error}") from None
 
 
-def extract(samples: Array, settings: FeatureSettings) -> Array:
+def extract(
+    samples: Array, settings: FeatureSettings, power: Callable[[Array], Array] | None = None
+) -> Array:
     """The features of `samples` `[n]` at `SAMPLE_RATE`, float32 `[frames, bins]`.
+
+    Args:
+        samples: as they were read.
+        settings: which features.
+        power: what takes the place of `power_spectrum`, a front end that masks it.
 
     Raises:
         AudioError: `samples` are shorter than one frame.
     """
-    return from_power(power_spectrum(prepare(samples, settings), settings), settings)
+    heard = prepare(samples, settings)
+    spectrum = power_spectrum(heard, settings) if power is None else power(heard)
+    return from_power(spectrum, settings)
 
 
 def prepare(samples: Array, settings: FeatureSettings) -> Array:

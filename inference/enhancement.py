@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from data_utils.audio import SILENCE_DB, AudioError, level_db
 from data_utils.enhancement.dataset import TARGET_DB
 from inference.masking import Masking, Separate, Spectrum, read_blocks, write_parts
-from model_utils import runtime
 from model_utils.description import needed
 from model_utils.enhancer import Enhancer
-from model_utils.settings import DeviceSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
@@ -27,26 +25,18 @@ class EnhancementPredictor:
     """Takes noise out of recordings with the model of one checkpoint.
 
     Args:
-        model: path of a `.pdparams` file, or a checkpoint already read.
-        device: what to compute on; by default a GPU if there is one.
+        saved: the checkpoint; Paddle is set up already, see `loading.load_enhancer`.
         observation: share of the unprocessed signal that is kept, 0 to 1.
 
     Raises:
         InputError: the checkpoint cannot be used.
     """
 
-    def __init__(
-        self,
-        model: str | Path | Checkpoint,
-        device: DeviceSettings | None = None,
-        observation: float = 0.0,
-    ) -> None:
-        saved = model if isinstance(model, Checkpoint) else checkpoint.load(model, optimizer=False)
+    def __init__(self, saved: Checkpoint, observation: float = 0.0) -> None:
         self.enhancer = Enhancer.of(needed(saved.info, saved.path), str(saved.path))
         self.observation = observation
         rate = self.enhancer.spectrum.sample_rate
         self.masking = Masking(self.enhancer.stft, rate, ("enhanced",), BLOCK, CONTEXT, 0)
-        runtime.prepare(device or DeviceSettings())
         self.network = self.enhancer.build()
         checkpoint.set_weights(self.network, saved)
         self.network.eval()
@@ -83,13 +73,27 @@ class EnhancementPredictor:
             raise AudioError(f"{source}: silent ({level:.0f} dBFS)")
         write_parts(source, [target], self.masking, self.cleaner(level), progress)
 
+    def speech(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What a recogniser is to hear of `samples`, see `enhance`."""
+        return self.enhance(samples)
+
+    def speech_masks(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The share of speech in each unit of `masking.stft`, float32 [frames, bins]."""
+        spectrum = self.masking.stft.forward(samples)
+        gain = _gain(level_db(samples))
+        parts = [
+            self.masks(gain * np.abs(block))[first:last]
+            for block, first, last in self.masking.blocks([spectrum])
+        ]
+        return np.concatenate(parts)
+
     def cleaner(self, level: float) -> Separate:
         """What takes the noise out of a recording's spectrum.
 
         Args:
             level: of the recording, in dBFS; the network is used to mixtures of one level.
         """
-        gain = np.float32(10 ** ((TARGET_DB - level) / 20)) if level > -np.inf else np.float32(1)
+        gain = _gain(level)
 
         def clean(spectrum: Spectrum) -> Spectrum:
             mask = self.masks(gain * np.abs(spectrum))
@@ -105,3 +109,8 @@ class EnhancementPredictor:
 
         [mask] = masks_of(self.network, [magnitudes])
         return mask
+
+
+def _gain(level: float) -> np.float32:
+    """The factor that brings a recording of `level` dBFS to that of the mixtures in training."""
+    return np.float32(10 ** ((TARGET_DB - level) / 20) if level > -np.inf else 1)

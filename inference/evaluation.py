@@ -32,13 +32,16 @@ def evaluate(predictor: Predictor, settings: EvaluationSettings) -> ErrorCounts:
     """
     check_place(settings.result_path, kind=KIND)
     dataset = predictor.recogniser.dataset(Manifest.open(settings.test_manifest))
+    workers = settings.num_workers
+    if predictor.front_end is not None:
+        dataset.power, workers = predictor.front_end.power, 0  # workers have no Paddle
     names = ",".join(settings.test_manifest)
     if not any(dataset.text(utterance) for utterance in dataset.manifest):
         raise InputError(f"{names}: no reference text in it, nothing to compare with")
     plan = scoring_order(dataset.manifest.durations, settings.batch_size)
     results: list[Recognition] = []
     with (
-        Loader({"test": dataset}, settings.num_workers) as loader,
+        Loader({"test": dataset}, workers) as loader,
         tqdm(total=len(dataset.manifest), unit="utterance", disable=None) as bar,
     ):
         for result in recognise(

@@ -1,16 +1,26 @@
 """From the options of eval.py and infer.py to a predictor."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_utils.errors import InputError
 from data_utils.normalizer import Normalizer
+from data_utils.separation.settings import MaskExtension
 from data_utils.text import Vocabulary
+from inference.front_end import FrontEnd
 from inference.predictor import Predictor
-from inference.settings import ModelSettings
+from inference.settings import FrontEndSettings, ModelSettings
+from model_utils import runtime
+from model_utils.description import needed, task_of
 from model_utils.options import Options
 from model_utils.recogniser import Recogniser, resolve
 from model_utils.settings import DeviceSettings
 from model_utils.trainer import checkpoint
+from model_utils.trainer.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from inference.enhancement import EnhancementPredictor
+    from inference.separation import SeparationPredictor
 
 
 def load_predictor(options: Options) -> Predictor:
@@ -27,7 +37,12 @@ def load_predictor(options: Options) -> Predictor:
     recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
     if saved.info is not None:
         _check(recogniser, model)
-    return Predictor(saved, options[DeviceSettings], recogniser)
+    front = options[FrontEndSettings]
+    before = None if front.frontend is None else checkpoint.load(newest(front.frontend))
+    predictor = Predictor(saved, options[DeviceSettings], recogniser)
+    if before is not None:
+        predictor.front_end = FrontEnd(before, recogniser.features, front.observation)
+    return predictor
 
 
 def _check(recogniser: Recogniser, model: ModelSettings) -> None:
@@ -46,6 +61,46 @@ def _check(recogniser: Recogniser, model: ModelSettings) -> None:
                 f"{model.mean_std_path}: not the statistics of {model.resume_model}: {difference}; "
                 f"leave --mean_std_path out"
             )
+
+
+def load_enhancer(
+    model: str, device: DeviceSettings, observation: float = 0.0
+) -> "EnhancementPredictor":
+    """The enhancer of a checkpoint, or of the newest in a folder.
+
+    Raises:
+        InputError: the checkpoint cannot be used.
+    """
+    saved = _described(model, "enhancement")
+    runtime.prepare(device)
+
+    from inference.enhancement import EnhancementPredictor
+
+    return EnhancementPredictor(saved, observation)
+
+
+def load_separator(
+    model: str, device: DeviceSettings, mask_extension: MaskExtension = "average"
+) -> "SeparationPredictor":
+    """The separator of a checkpoint, or of the newest in a folder.
+
+    Raises:
+        InputError: the checkpoint cannot be used.
+    """
+    saved = _described(model, "separation")
+    runtime.prepare(device)
+
+    from inference.separation import SeparationPredictor
+
+    return SeparationPredictor(saved, mask_extension)
+
+
+def _described(model: str, task: str) -> Checkpoint:
+    """A checkpoint that is of `task`: known before seconds are spent on setting Paddle up."""
+    saved = checkpoint.load(newest(model), optimizer=False)
+    if (found := task_of(needed(saved.info, saved.path))) != task:
+        raise InputError(f"{saved.path}: a model for {found}, not for {task}")
+    return saved
 
 
 def newest(model: str) -> str:

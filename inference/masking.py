@@ -58,7 +58,7 @@ class Masking:
         counted = (lengths.append(len(block)) or block for block in blocks)  # type: ignore[func-returns-value]
         parts = (
             separate(block)[:, first:last]
-            for block, first, last in self._blocks(self.stft.forward_blocks(counted))
+            for block, first, last in self.blocks(self.stft.forward_blocks(counted))
         )
         each = [
             self.stft.inverse_blocks(_part(copy, number))
@@ -72,7 +72,7 @@ class Masking:
             done += wave.shape[1]
             yield wave[:, :left] if left < wave.shape[1] else wave
 
-    def _blocks(self, spectra: Iterable[Spectrum]) -> Iterator[tuple[Spectrum, int, int]]:
+    def blocks(self, spectra: Iterable[Spectrum]) -> Iterator[tuple[Spectrum, int, int]]:
         """What the network hears at a time, and which of its frames count: from, to."""
         held = np.zeros((0, self.stft.bins), np.complex64)
         first = 0

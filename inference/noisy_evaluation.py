@@ -8,8 +8,7 @@ from data_utils.audio import AudioError
 from data_utils.enhancement.dataset import NoisyPairs
 from data_utils.enhancement.lists import read_list
 from data_utils.errors import InputError
-from inference.enhancement import EnhancementPredictor
-from inference.loading import newest
+from inference.loading import load_enhancer
 from inference.settings import NoisyEvaluationSettings
 from model_utils.options import Options
 from model_utils.settings import DeviceSettings
@@ -25,9 +24,7 @@ def evaluate_enhancer(options: Options) -> None:
         InputError: the checkpoint or a list cannot be used, or no recording can.
     """
     settings = options[NoisyEvaluationSettings]
-    predictor = EnhancementPredictor(
-        newest(settings.resume_model), options[DeviceSettings], settings.observation
-    )
+    predictor = load_enhancer(settings.resume_model, options[DeviceSettings], settings.observation)
     rate = predictor.masking.rate
     pairs = NoisyPairs(
         read_list(settings.test_clean), read_list(settings.test_noise), settings.test_snrs, rate

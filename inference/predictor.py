@@ -1,15 +1,25 @@
 """From a recording to text with a trained model."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from data_utils.audio import SAMPLE_RATE, Audio, AudioError, check_speech, resample
+from data_utils.audio import (
+    SAMPLE_RATE,
+    Audio,
+    AudioError,
+    check_speech,
+    read_speech,
+    resample,
+    source_name,
+)
 from data_utils.errors import InputError
-from data_utils.features import extract, read_features
+from data_utils.features import extract
 from data_utils.settings import FeatureSettings
 from decoders.greedy import greedy_decode
 from inference.engines import paddle_engine
@@ -17,6 +27,9 @@ from model_utils.recogniser import Recogniser
 from model_utils.settings import DeviceSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from inference.front_end import FrontEnd
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,8 @@ class Predictor:
                 )
             recogniser = Recogniser.of(saved.info, str(saved.path))
         self.recogniser = recogniser
+        self.front_end: FrontEnd | None = None
+        """What cleans recordings before the recogniser hears them."""
         self.log_probs = paddle_engine(saved, self.recogniser, device or DeviceSettings())
 
     def transcribe(
@@ -74,7 +89,9 @@ class Predictor:
             InputError: nothing of these, or samples of several channels.
         """
         started = time.perf_counter()
-        features = self.recogniser.normalizer(_features(source, rate, self.recogniser.features))
+        settings = self.recogniser.features
+        power = None if self.front_end is None else self.front_end.power
+        features = self.recogniser.normalizer(_features(source, rate, settings, power))
         log_probs, lengths = self.log_probs(features[np.newaxis], np.array([len(features)]))
         decoded = greedy_decode(log_probs[0, : lengths[0]])
         text = self.recogniser.vocabulary.decode(decoded.ids)
@@ -82,10 +99,22 @@ class Predictor:
 
 
 def _features(
-    source: str | Path | bytes | ArrayLike, rate: int, settings: FeatureSettings
+    source: str | Path | bytes | ArrayLike,
+    rate: int,
+    settings: FeatureSettings,
+    power: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None,
 ) -> NDArray[np.float32]:
+    audio, name = _heard(source, rate)
+    try:
+        return extract(audio.samples, settings, power)
+    except AudioError as error:
+        raise AudioError(f"{name}: {error}") from None
+
+
+def _heard(source: str | Path | bytes | ArrayLike, rate: int) -> tuple[Audio, str]:
+    """The recording at the rate of the features, and its name."""
     if isinstance(source, str | Path | bytes):
-        return read_features(source, settings)
+        return read_speech(source), source_name(source)
     try:
         samples = np.asarray(source, dtype=np.float32)
     except (TypeError, ValueError):
@@ -99,7 +128,4 @@ def _features(
         raise InputError(f"samples of one channel [n] expected, found {list(samples.shape)}")
     audio = Audio(resample(samples, rate, SAMPLE_RATE), SAMPLE_RATE)
     check_speech(audio, "samples")
-    try:
-        return extract(audio.samples, settings)
-    except AudioError as error:
-        raise AudioError(f"samples: {error}") from None
+    return audio, "samples"

@@ -38,6 +38,22 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True)
+class FrontEndSettings:
+    """What cleans recordings before a recogniser hears them."""
+
+    frontend: str | None = option(
+        None,
+        "checkpoint of an enhancer or separator in front of the recogniser; of a folder the newest",
+    )
+    observation: float = option(
+        0.1,
+        "with a front end: share of the unprocessed signal that is kept",
+        minimum=0,
+        maximum=1,
+    )
+
+
+@dataclass(frozen=True)
 class WhichTask:
     """What kind of model it is."""
 

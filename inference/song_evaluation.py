@@ -11,8 +11,7 @@ from data_utils.errors import InputError
 from data_utils.separation.dataset import SongChunks
 from data_utils.separation.settings import STEMS, StemSettings
 from data_utils.separation.songs import read_songs
-from inference.loading import newest
-from inference.separation import SeparationPredictor
+from inference.loading import load_separator
 from inference.settings import SongEvaluationSettings
 from model_utils.options import Options
 from model_utils.settings import DeviceSettings
@@ -29,8 +28,8 @@ def evaluate_separator(options: Options) -> None:
         InputError: the checkpoint or the manifest cannot be used, or no song can.
     """
     settings = options[SongEvaluationSettings]
-    predictor = SeparationPredictor(
-        newest(settings.resume_model),
+    predictor = load_separator(
+        settings.resume_model,
         options[DeviceSettings],
         options[StemSettings].mask_extension,
     )

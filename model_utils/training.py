@@ -95,7 +95,30 @@ def _check(options: Options) -> None:
             f"--batch_seconds={batching.batch_seconds:g}: batches by duration hold utterances of "
             f"similar duration, instance_shuffle mixes them; give --shuffle_method=batch_shuffle"
         )
+    _check_optimizer(options)
     check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
+
+
+_BELONGS_TO = {
+    "momentum": ("sgd", "rmsprop"),
+    "dampening": ("sgd",),
+    "nesterov": ("sgd",),
+    "beta1": ("adam", "adamw"),
+    "beta2": ("adam", "adamw"),
+    "rho": ("rmsprop",),
+    "centered": ("rmsprop",),
+}
+"""The optimizers that an option reaches."""
+
+
+def _check_optimizer(options: Options) -> None:
+    optimizer = options[OptimisationSettings].optimizer
+    for name, owners in _BELONGS_TO.items():
+        if name in options.given and optimizer not in owners:
+            raise InputError(
+                f"--{name}={getattr(options[OptimisationSettings], name)}: belongs to "
+                f"--optimizer={' or '.join(owners)}, {optimizer} has none; leave the option out"
+            )
 
 
 def _check_schedule(job: Job) -> None:

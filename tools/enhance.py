@@ -36,13 +36,10 @@ def main() -> int:
     if not settings.audio_path:
         raise InputError("no recording; give one or more, or a folder of them")
 
-    from inference.enhancement import EnhancementPredictor
     from inference.files import process_files
-    from inference.loading import newest
+    from inference.loading import load_enhancer
 
-    predictor = EnhancementPredictor(
-        newest(settings.resume_model), options[DeviceSettings], settings.observation
-    )
+    predictor = load_enhancer(settings.resume_model, options[DeviceSettings], settings.observation)
 
     def enhance(source: str, progress: Callable[[int], object]) -> list[Path]:
         target = Path(settings.output_dir) / f"{Path(source).stem}.wav"

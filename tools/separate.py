@@ -34,11 +34,10 @@ def main() -> int:
         raise InputError("no recording; give one or more, or a folder of them")
 
     from inference.files import process_files
-    from inference.loading import newest
-    from inference.separation import SeparationPredictor
+    from inference.loading import load_separator
 
-    predictor = SeparationPredictor(
-        newest(settings.resume_model),
+    predictor = load_separator(
+        settings.resume_model,
         options[DeviceSettings],
         options[StemSettings].mask_extension,
     )

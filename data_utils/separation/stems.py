@@ -24,12 +24,12 @@ EPSILON = 1e-10
 """Power that is divided evenly, for bins where no stem has any; as in Spleeter."""
 
 
-def stem_spectra(
+def stem_shares(
     spectrum: NDArray[np.complex64],
     masks: NDArray[np.float32],
     mask_extension: MaskExtension = "average",
-) -> NDArray[np.complex64]:
-    """The spectra of the stems.
+) -> NDArray[np.float32]:
+    """What each stem gets of a mixture; times the mixture it is the stem's spectrum.
 
     Args:
         spectrum: of the mixture, complex64 [frames, bins], of any level.
@@ -37,11 +37,10 @@ def stem_spectra(
         mask_extension: what becomes of the bins above.
 
     Returns:
-        Complex64 [stems, frames, bins]. They sum to `spectrum`; with `zeros` below F alone.
+        Float32 [stems, frames, bins]. They sum to 1; with `zeros` below F alone.
     """
-    bins = masks.shape[2]
-    shares = power_shares(masks * np.abs(spectrum[:, :bins]))
-    return extended(shares, spectrum.shape[1], mask_extension) * spectrum
+    shares = power_shares(masks * np.abs(spectrum[:, : masks.shape[2]]))
+    return extended(shares, spectrum.shape[1], mask_extension)
 
 
 def power_shares(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:

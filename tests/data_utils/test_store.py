@@ -195,7 +195,8 @@ def test_memory_stays_flat(settings: StoreSettings) -> None:
 
 
 CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a shell's background job
 from data_utils import store
 from tests.data_utils.test_store import MADE_WITH, Numbers, StoreSettings
 store.MIN_SHARD_BYTES = 0

@@ -75,7 +75,7 @@ def test_variants_are_drawn_anew_and_masks_stay_live(corpus: Corpus, tmp_path: P
     for variant in range(3):
         assert (heard[variant] == dataset.heard(3, variant + 1)).all()
     drawn, masks = set(), set()
-    for epoch in range(1, 13):
+    for epoch in range(1, 61):
         features = dataset.example(3, epoch).features
         masked = features == 0
         plain = [dataset.normalizer(one) for one in heard]

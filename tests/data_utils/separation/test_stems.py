@@ -6,10 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from songs import RATE, vocals_and_noise
 
-from data_utils.separation.stems import extended, power_shares, stem_spectra
+from data_utils.separation.settings import MaskExtension
+from data_utils.separation.stems import extended, power_shares, stem_shares
 from data_utils.stft import Stft
 
 GEOMETRY = Stft(256, 64, 256)
+
+
+def stem_spectra(
+    spectrum: np.ndarray, masks: np.ndarray, mask_extension: MaskExtension = "average"
+) -> np.ndarray:
+    """The spectra of the stems."""
+    return stem_shares(spectrum, masks, mask_extension) * spectrum
 
 
 def random_masks(seed: int, shape: tuple[int, ...]) -> np.ndarray:

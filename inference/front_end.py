@@ -1,0 +1,86 @@
+"""A mask network in front of a recogniser: what it takes out, the recogniser does not hear."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_utils import features
+from data_utils.audio import SAMPLE_RATE, resample
+from data_utils.settings import FeatureSettings
+from inference.enhancement import EnhancementPredictor
+from inference.separation import SeparationPredictor
+from model_utils.description import needed, task_of
+from model_utils.trainer.checkpoint import Checkpoint
+
+Array = NDArray[np.float32]
+
+
+class FrontEnd:
+    """Power spectra of which a mask has taken the noise.
+
+    Where the network's frames are those of the recogniser, its masks are applied to these, so that
+    every kind of feature follows without a way back to a wave. Another rate, window or hop goes
+    through the wave.
+
+    Args:
+        saved: checkpoint of an enhancer, or of a separator whose vocals are meant; Paddle is set up
+            already.
+        settings: features of the recogniser.
+        observation: share of the unprocessed signal that is kept, 0 to 1.
+
+    Raises:
+        InputError: the checkpoint cannot be used.
+    """
+
+    def __init__(self, saved: Checkpoint, settings: FeatureSettings, observation: float) -> None:
+        is_separator = task_of(needed(saved.info, saved.path)) == "separation"
+        model = SeparationPredictor if is_separator else EnhancementPredictor
+        self.model: SeparationPredictor | EnhancementPredictor = model(saved)
+        self.settings = settings
+        self.observation = np.float32(observation)
+        masking = self.model.masking
+        self.shares_frames = (masking.rate, masking.stft.win_length, masking.stft.hop_length) == (
+            SAMPLE_RATE,
+            features.window_length(settings),
+            features.hop_length(settings),
+        )
+
+    def power(self, samples: Array) -> Array:
+        """What `features.power_spectrum` gives, masked: float32 [frames, n_fft // 2 + 1].
+
+        Args:
+            samples: float32 [n] at 16 kHz, as `features.prepare` gives them.
+
+        Raises:
+            AudioError: they are shorter than one frame.
+        """
+        if not self.shares_frames:
+            heard = self._kept(samples, self._speech(samples))
+            return features.power_spectrum(heard, self.settings)
+        plain = features.power_spectrum(samples, self.settings)
+        lead = self.model.masking.stft.lead
+        masks = self.model.speech_masks(samples)[lead : lead + len(plain)]
+        return plain * np.square(self._kept(1.0, at_bins(masks, plain.shape[1])))
+
+    def _kept(self, whole: Array | float, part: Array) -> Array:
+        return self.observation * whole + (1 - self.observation) * part
+
+    def _speech(self, samples: Array) -> Array:
+        rate = self.model.masking.rate
+        speech = resample(
+            self.model.speech(resample(samples, SAMPLE_RATE, rate)), rate, SAMPLE_RATE
+        )
+        # Rounding of the two ways may leave a sample more or less.
+        return np.pad(speech, (0, max(0, len(samples) - len(speech))))[: len(samples)]
+
+
+def at_bins(masks: Array, count: int) -> Array:
+    """Masks of a transform of another length: [frames, bins] -> [frames, count], interpolated.
+
+    Both reach from 0 Hz to half the rate.
+    """
+    if masks.shape[1] == count:
+        return masks
+    places = np.linspace(0, masks.shape[1] - 1, count)
+    low = np.minimum(places.astype(int), masks.shape[1] - 2)
+    share = (places - low).astype(np.float32)
+    return (1 - share) * masks[:, low] + share * masks[:, low + 1]
