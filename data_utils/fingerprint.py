@@ -54,4 +54,4 @@ def _difference(name: str, were: Mapping[str, Any], are: Mapping[str, Any]) -> s
 
 def _written(value: Any) -> str:
     """The value as it is given on the command line."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (",".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.audio import SILENCE_DB, AudioError, level_db
+from data_utils.audio import level_db
 from data_utils.enhancement.dataset import TARGET_DB
-from inference.masking import Masking, Separate, Spectrum, read_blocks, write_parts
+from inference.masking import Masking, Separate, Spectrum, level_of, write_parts
 from model_utils.description import needed
 from model_utils.enhancer import Enhancer
 from model_utils.trainer import checkpoint
@@ -63,14 +63,9 @@ class EnhancementPredictor:
 
         Raises:
             AudioError: it cannot be read, or it is silent.
+            InputError: the result cannot be written.
         """
-        energy, count = 0.0, 0
-        for block in read_blocks(source, 0, self.masking.rate):
-            energy += float(np.square(block, dtype=np.float64).sum())
-            count += len(block)
-        level = 10 * np.log10(energy / count) if energy else -np.inf
-        if level < SILENCE_DB:
-            raise AudioError(f"{source}: silent ({level:.0f} dBFS)")
+        level = level_of(source, self.masking.rate)
         write_parts(source, [target], self.masking, self.cleaner(level), progress)
 
     def speech(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -105,10 +100,9 @@ class EnhancementPredictor:
     def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         """The network's masks: float32 [frames, bins] at -25 dBFS -> likewise, 0 to 1."""
         # Imports Paddle, which the constructor has set up.
-        from model_utils.tasks.enhancement import masks_of
+        from model_utils.tasks.enhancement import mask_of
 
-        [mask] = masks_of(self.network, [magnitudes])
-        return mask
+        return mask_of(self.network, magnitudes)
 
 
 def _gain(level: float) -> np.float32:

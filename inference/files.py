@@ -32,6 +32,41 @@ def recordings_at(paths: Iterable[str]) -> list[str]:
     return found
 
 
+class Targets:
+    """Where the results of recordings go, each in a place of its own.
+
+    Args:
+        paths: recordings and folders as they were given; below a folder its own folders are kept.
+        output_dir: what the results are put into.
+    """
+
+    def __init__(self, paths: Iterable[str], output_dir: str) -> None:
+        self._folders = [Path(path) for path in paths if os.path.isdir(path)]  # noqa: PTH112
+        self._output = Path(output_dir)
+        self._taken: dict[Path, str] = {}
+
+    def of(self, source: str, *names: str) -> list[Path]:
+        """The results of a recording, each `names` below its own name, or that name and an ending.
+
+        Raises:
+            InputError: one of them is the recording itself, or that of another one.
+        """
+        path = Path(source)
+        below = next((f for f in self._folders if path.is_relative_to(f)), path.parent)
+        base = self._output / path.relative_to(below).with_suffix("")
+        found = [
+            base.with_name(f"{base.name}{n}") if n.startswith(".") else base / n for n in names
+        ]
+        for target in found:
+            other = self._taken.setdefault(target, source)
+            if other != source or (target.exists() and target.samefile(path)):
+                what = "the recording itself stands there" if other == source else f"{other} too"
+                raise InputError(
+                    f"{source}: its result would be {target}, {what}; give another --output_dir"
+                )
+        return found
+
+
 def process_files(paths: Iterable[str], rate: int, work: Work) -> int:
     """Do `work` to each recording, name what came of it, and those that cannot be read.
 

@@ -7,7 +7,9 @@ and behind it, whose own masks are left to the neighbouring blocks; where blocks
 of the way back fade from one to the other.
 """
 
+import contextlib
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from data_utils.atomic import check_place, write_atomically
-from data_utils.audio import AudioError, Samples
+from data_utils.audio import SILENCE_DB, TOLERANCE, AudioError, Samples
+from data_utils.errors import InputError
 from data_utils.stft import Stft
 
 READ = 1 << 16
@@ -95,22 +98,58 @@ def read_blocks(path: str, channel: int, rate: int) -> Iterator[Samples]:
     """One channel of a recording at `rate` Hz, float32 [n] at a time.
 
     Raises:
-        AudioError: it cannot be read.
+        AudioError: it cannot be read to its end, or holds values that are not finite.
     """
     import soxr
 
+    with _reading(path) as file:
+        stream, read = None, 0
+        if file.samplerate != rate:
+            stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
+        while True:
+            block = file.read(READ, dtype="float32", always_2d=True)[:, channel]
+            read += len(block)
+            is_last = len(block) < READ
+            if not np.isfinite(block).all():
+                raise AudioError(f"{path}: not finite (NaN or infinity among its samples)")
+            if is_last and read < file.frames - TOLERANCE * file.samplerate:
+                raise AudioError(
+                    f"{path}: truncated: {read / file.samplerate:.2f} s of "
+                    f"{file.frames / file.samplerate:.2f} s"
+                )
+            samples = np.ascontiguousarray(block)
+            yield samples if stream is None else stream.resample_chunk(samples, last=is_last)
+            if is_last:
+                return
+
+
+def level_of(path: str, rate: int) -> float:
+    """RMS level of all channels of a recording at `rate` Hz, in dBFS.
+
+    Raises:
+        AudioError: it cannot be read, or it is silent.
+    """
+    energy, count = 0.0, 0
+    for channel in range(_channels(path)):
+        for block in read_blocks(path, channel, rate):
+            energy += float(np.square(block, dtype=np.float64).sum())
+            count += len(block)
+    level = 10 * math.log10(energy / count) if energy else -math.inf
+    if level < SILENCE_DB:
+        raise AudioError(f"{path}: silent ({level:.0f} dBFS)")
+    return level
+
+
+def _channels(path: str) -> int:
+    with _reading(path) as file:
+        return int(file.channels)
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[soundfile.SoundFile]:
     try:
         with soundfile.SoundFile(path) as file:
-            stream = None
-            if file.samplerate != rate:
-                stream = soxr.ResampleStream(file.samplerate, rate, 1, dtype="float32")
-            while True:
-                block = file.read(READ, dtype="float32", always_2d=True)[:, channel]
-                is_last = len(block) < READ
-                samples = np.ascontiguousarray(block)
-                yield samples if stream is None else stream.resample_chunk(samples, last=is_last)
-                if is_last:
-                    return
+            yield file
     except soundfile.SoundFileError as error:
         raise AudioError(f"{path}: truncated or damaged ({error})") from None
 
@@ -126,7 +165,7 @@ def write_parts(
 
     Args:
         source: any file that libsndfile reads.
-        targets: one for each part, WAV or FLAC by their endings; whole or not at all.
+        targets: WAV files, one for each part; whole or not at all.
         masking: how masks are applied.
         separate: applies them.
         progress: called with the number of samples just done.
@@ -136,30 +175,28 @@ def write_parts(
         InputError: a file cannot be written.
     """
     check_place(*targets)
-    with soundfile.SoundFile(source) as file:
-        channels = file.channels
+    channels = _channels(source)
     each = [
         masking.waves(read_blocks(source, channel, masking.rate), separate)
         for channel in range(channels)
     ]
-    with write_atomically(*targets) as temporaries:
-        files = [
-            soundfile.SoundFile(
-                temporary,
-                "w",
-                masking.rate,
-                channels,
-                format=target.suffix[1:].upper(),
-                subtype="PCM_24" if target.suffix.lower() == ".flac" else "FLOAT",
-            )
-            for temporary, target in zip(temporaries, targets, strict=True)
-        ]
+    with write_atomically(*targets) as temporaries, contextlib.ExitStack() as stack:
         try:
+            files = [
+                stack.enter_context(
+                    soundfile.SoundFile(
+                        temporary, "w", masking.rate, channels, format="WAV", subtype="FLOAT"
+                    )
+                )
+                for temporary in temporaries
+            ]
             for waves in zip(*each, strict=True):
                 joined = np.stack(waves, axis=-1)  # [parts, n, channels]
                 for part, output in zip(joined, files, strict=True):
                     output.write(part)
                 progress(joined.shape[1])
-        finally:
-            for output in files:
-                output.close()
+        except (OSError, soundfile.SoundFileError) as error:
+            raise InputError(
+                f"{targets[0].parent}: cannot be written ({error}); make room, or take another "
+                f"folder; a WAV holds at most 4 GiB"
+            ) from None

@@ -6,7 +6,8 @@ from tqdm import tqdm
 
 from data_utils.audio import AudioError
 from data_utils.enhancement.dataset import NoisyPairs
-from data_utils.enhancement.lists import read_list
+from data_utils.enhancement.lists import named_list
+from data_utils.enhancement.settings import check_ratios
 from data_utils.errors import InputError
 from inference.loading import load_enhancer
 from inference.settings import NoisyEvaluationSettings
@@ -24,11 +25,11 @@ def evaluate_enhancer(options: Options) -> None:
         InputError: the checkpoint or a list cannot be used, or no recording can.
     """
     settings = options[NoisyEvaluationSettings]
+    check_ratios("test_snrs", settings.test_snrs)
     predictor = load_enhancer(settings.resume_model, options[DeviceSettings], settings.observation)
     rate = predictor.masking.rate
-    pairs = NoisyPairs(
-        read_list(settings.test_clean), read_list(settings.test_noise), settings.test_snrs, rate
-    )
+    clean, noise = (named_list(path) for path in (settings.test_clean, settings.test_noise))
+    pairs = NoisyPairs(clean, noise, settings.test_snrs, rate)
     before = {snr: Quality() for snr in settings.test_snrs}
     after = dict(before)
     done = 0

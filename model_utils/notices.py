@@ -136,17 +136,26 @@ def of_end(trainer: "Trainer", stopped: str) -> None:
     print(f"curves: visualdl --logdir={trainer.run.log_dir}")
 
 
+_ALIASES = {"start": "start_epoch", "load_model": "resume_model"}
+"""Other names of what such a command changes."""
+
+
 def _going_on(trainer: "Trainer") -> str:
     """The command that goes on from what was saved last, without what only began the run."""
     run = trainer.run
     changed: dict[str, Any] = {"resume_model": trainer.keeper.last}
     if run.pretrained_model:
         changed["pretrained_model"] = None
+    if run.start_epoch:
+        changed["start_epoch"] = 0
+    if not run.load_optimizer:
+        changed["load_optimizer"] = True
     if trainer.options.get("extend_vocab"):
         changed["extend_vocab"] = False
     if run.max_steps is not None and trainer.progress.step >= run.max_steps:
         changed["max_steps"] = None
-    return command_again(**changed)
+    aliases = [name for name, own in _ALIASES.items() if own in changed]
+    return command_again(without=aliases, **changed)
 
 
 def _of_best(trainer: "Trainer") -> None:

@@ -565,6 +565,7 @@ TASKS = {
             "output_model_dir": "model",
             "seed": 37,
             "keep_ckpt": 1,
+            "nproc_per_node": 1,
         },
     ),
 }

@@ -87,13 +87,13 @@ def train(options: Options) -> Path | None:
 
 def _check(options: Options) -> None:
     """Refuse what contradicts itself, or would end in files that cannot be written."""
-    run, batching = options[RunSettings], options[BatchSettings]
+    run = options[RunSettings]
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")
-    if batching.batch_seconds is not None and batching.shuffle_method == "instance_shuffle":
+    if run.start_epoch and not run.resume_model:
         raise InputError(
-            f"--batch_seconds={batching.batch_seconds:g}: batches by duration hold utterances of "
-            f"similar duration, instance_shuffle mixes them; give --shuffle_method=batch_shuffle"
+            f"--start_epoch={run.start_epoch}: a new run begins with epoch 1; give --resume_model, "
+            f"or leave the option out"
         )
     _check_optimizer(options)
     check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
@@ -121,12 +121,26 @@ def _check_optimizer(options: Options) -> None:
             )
 
 
+_SCORED_BY = {
+    "recognition": "give --dev_manifest=FILE",
+    "enhancement": "give --dev_clean=LIST --dev_noise=LIST",
+}
+"""What makes a task score its epochs."""
+
+
 def _check_schedule(job: Job) -> None:
-    scored = job.task.score_sets and not job.options[RunSettings].test_off
-    if job.options[ScheduleSettings].lr_schedule == "plateau" and not scored:
+    run, schedule = job.options[RunSettings], job.options[ScheduleSettings].lr_schedule
+    if job.task.score_sets and not run.test_off:
+        return
+    cure = _SCORED_BY.get(job.options[TaskSettings].task, "leave the option out")
+    if schedule == "plateau":
         raise InputError(
-            "--lr_schedule=plateau: nothing is scored, so the rate would never fall; give data "
-            "that is scored after each epoch, such as --dev_manifest=FILE"
+            f"--lr_schedule=plateau: nothing is scored, so the rate would never fall; {cure}"
+        )
+    if run.early_stopping is not None:
+        raise InputError(
+            f"--early_stopping={run.early_stopping}: nothing is scored, so no epoch would be "
+            f"better than another; {cure}"
         )
 
 

@@ -12,8 +12,10 @@ from reports.picture import marker, write_picture
 Curve = list[tuple[float, float]]
 """(step or epoch, value), in order of time."""
 
-_ERROR_RATES = ("cer", "wer")
-"""Last word of the tags that are drawn as error rates, such as `Dev cer`."""
+_PERCENT = ("cer", "wer")
+"""Measures that are drawn in percent, as error rates."""
+_SETS = ("Dev", "Test")
+"""First word of the tags of scores, such as `Dev cer`."""
 
 
 def draw_run(folder: Path) -> None:
@@ -59,14 +61,14 @@ def read_curves(log_dir: Path) -> dict[str, Curve]:
 
 
 def draw_curves(curves: dict[str, Curve], path: Path) -> None:
-    """Draw loss and learning rate over steps, and error rates over epochs, as a PNG.
+    """Draw loss and learning rate over steps, and scores over epochs, as a PNG.
 
     Raises:
         InputError: `path` is no place for a PNG.
     """
     from matplotlib.figure import Figure
 
-    rates = {tag: curve for tag, curve in curves.items() if tag.split()[-1] in _ERROR_RATES}
+    scores = {tag: curve for tag, curve in curves.items() if tag.split()[0] in _SETS}
     figure = Figure(figsize=(12, 3.4), layout="constrained")
     axes = figure.subplots(1, 3)
     for axis, tag, scale in ((axes[0], LOSS, "log"), (axes[2], RATE, "linear")):
@@ -74,16 +76,20 @@ def draw_curves(curves: dict[str, Curve], path: Path) -> None:
             axis.plot(*zip(*curves[tag], strict=True), color="tab:blue", marker=marker(curves[tag]))
             axis.set_yscale(scale)
         axis.set(title=tag, xlabel="step")
-    for tag, curve in sorted(rates.items()):
-        axes[1].plot(*zip(*[(x, 100 * y) for x, y in curve], strict=True), marker="o", label=tag)
+    is_rate = all(tag.split()[-1] in _PERCENT for tag in scores)
+    unit, form = (100, "{:.1f} %") if is_rate else (1, "{:.3f}")
+    for tag, curve in sorted(scores.items()):
+        axes[1].plot(*zip(*[(x, unit * y) for x, y in curve], strict=True), marker="o", label=tag)
         x, y = curve[-1]
         axes[1].annotate(
-            f"{100 * y:.1f} %", (x, 100 * y), (0, 8), textcoords="offset points", ha="right"
+            form.format(unit * y), (x, unit * y), (0, 8), textcoords="offset points", ha="right"
         )
-    axes[1].set(title="Character error rate", xlabel="epoch", ylabel="%")
-    axes[1].set_ylim(bottom=0)
+    axes[1].set(title="Character error rate" if is_rate else "Score", xlabel="epoch")
+    if is_rate:
+        axes[1].set_ylabel("%")
+        axes[1].set_ylim(bottom=0)
     axes[1].xaxis.get_major_locator().set_params(integer=True)
-    if rates:
+    if scores:
         axes[1].legend()
     for axis in axes:
         axis.grid(alpha=0.3)

@@ -1,29 +1,38 @@
 """Train a source separator, with the options that users of Spleeter packages know.
 
-All options of `python train.py --task=separation` are known too, and two more:
-  --load_model True|False   go on from the newest checkpoint of model_dir, if there is one [True]
-  --amp True|False          mixed precision, at some loss of precision; on a GPU only [False]
+All options of `python train.py --task=separation` are known too. --amp=True stands for fp16.
 """
 
-import argparse
+import dataclasses
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from model_utils.options import parse_task, read_bool, run_command
-from model_utils.settings import TASKS
+from data_utils.settings import option
+from model_utils.options import Options, TaskOptions, parse_task, run_command
+from model_utils.settings import TASKS, OptimisationSettings, RunSettings
+
+_PRECISIONS = {"true": "fp16", "false": "off"}
+
+
+@dataclass(frozen=True)
+class SpleeterSettings:
+    """What these users know and the trainer does not."""
+
+    load_model: bool = option(
+        True, "go on from the newest checkpoint of model_dir, if there is one"
+    )
 
 
 def main() -> int:
     """Read the options and train."""
-    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    own.add_argument("--load_model", default="True")
-    own.add_argument("--amp", default="False")
-    known, rest = own.parse_known_args()
-    newest = "latest" if read_bool(known.load_model, "--load_model") else "None"
-    precision = "fp16" if read_bool(known.amp, "--amp") else "off"
-    argv = [f"--resume_model={newest}", f"--amp={precision}", *rest]
-    task = {"separation": TASKS["separation"]}
-    options = parse_task("run_spleeter.py", task, argv, description=__doc__ or "")
-    if precision != "off":
+    separation = TASKS["separation"]
+    tasks = {
+        "separation": TaskOptions((SpleeterSettings, *separation.settings), separation.defaults)
+    }
+    argv = with_precision(sys.argv[1:])
+    options = with_newest(parse_task("run_spleeter.py", tasks, argv, description=__doc__ or ""))
+    if options[OptimisationSettings].amp != "off":
         print("warning: --amp: sums lose precision in 16 bits", file=sys.stderr)
 
     from model_utils import training
@@ -34,6 +43,27 @@ def main() -> int:
 
         draw_run(folder)
     return code
+
+
+def with_precision(arguments: Iterable[str]) -> list[str]:
+    """The arguments with a precision where `--amp` is True or False."""
+    found: list[str] = []
+    for argument in arguments:
+        name, sign, value = argument.partition("=")
+        if name == "--amp" and sign:
+            argument = f"--amp={_PRECISIONS.get(value.lower(), value)}"
+        elif found and found[-1] == "--amp":
+            argument = _PRECISIONS.get(argument.lower(), argument)
+        found.append(argument)
+    return found
+
+
+def with_newest(options: Options) -> Options:
+    """The options with what `load_model` stands for."""
+    run = options[RunSettings]
+    if options[SpleeterSettings].load_model and not (run.resume_model or run.pretrained_model):
+        run = dataclasses.replace(run, resume_model="latest")
+    return options.replaced(run)
 
 
 if __name__ == "__main__":

@@ -36,13 +36,15 @@ def main() -> int:
     if not settings.audio_path:
         raise InputError("no recording; give one or more, or a folder of them")
 
-    from inference.files import process_files
+    from inference.files import Targets, process_files
     from inference.loading import load_enhancer
 
     predictor = load_enhancer(settings.resume_model, options[DeviceSettings], settings.observation)
 
+    targets = Targets(settings.audio_path, settings.output_dir)
+
     def enhance(source: str, progress: Callable[[int], object]) -> list[Path]:
-        target = Path(settings.output_dir) / f"{Path(source).stem}.wav"
+        [target] = targets.of(source, ".wav")
         predictor.enhance_file(source, target, progress)
         return [target]
 

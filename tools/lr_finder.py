@@ -11,8 +11,8 @@ from pathlib import Path
 
 from data_utils.errors import InputError
 from data_utils.settings import BatchSettings, option
-from model_utils.options import command_again, parse, run_command
-from model_utils.settings import TRAINING, OptimisationSettings, RunSettings
+from model_utils.options import TaskOptions, command_again, parse_task, run_command
+from model_utils.settings import TASKS, OptimisationSettings, RunSettings
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,11 @@ class FinderSettings:
 
 def main() -> None:
     """Test, draw, print the suggestion and the command that takes it."""
-    options = parse(
-        "lr_finder.py",
-        [FinderSettings, *TRAINING],
-        description=__doc__ or "",
-        shares_config_with=TRAINING,
-    )
+    tasks = {
+        name: TaskOptions((FinderSettings, *task.settings), task.defaults)
+        for name, task in TASKS.items()
+    }
+    options = parse_task("lr_finder.py", tasks, description=__doc__ or "")
 
     from tqdm import tqdm
 

@@ -33,7 +33,7 @@ def main() -> int:
     if not settings.audio_path:
         raise InputError("no recording; give one or more, or a folder of them")
 
-    from inference.files import process_files
+    from inference.files import Targets, process_files
     from inference.loading import load_separator
 
     predictor = load_separator(
@@ -43,11 +43,12 @@ def main() -> int:
     )
     names = predictor.masking.names
 
+    targets = Targets(settings.audio_path, settings.output_dir)
+
     def separate(source: str, progress: Callable[[int], object]) -> list[Path]:
-        folder = Path(settings.output_dir) / Path(source).stem
-        targets = [folder / f"{name}.wav" for name in names]
-        predictor.separate_file(source, targets, progress)
-        return targets
+        stems = targets.of(source, *(f"{name}.wav" for name in names))
+        predictor.separate_file(source, stems, progress)
+        return stems
 
     return process_files(settings.audio_path, predictor.masking.rate, separate)
 

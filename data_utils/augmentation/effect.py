@@ -49,6 +49,10 @@ class Effect(ABC, Generic[Params]):
         """Why the effect must be left out, in a line for the user; None where it can be used."""
         return None
 
+    def describe(self) -> dict[str, Any]:
+        """All that its changes follow from, beside the draws: JSON values."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Params | None:
         """Decide by `prob` whether an array of this shape is changed, and by how much.
 

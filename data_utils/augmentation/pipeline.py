@@ -108,10 +108,7 @@ class AugmentationPipeline:
     def describe(self, domain: Literal["wave", "features"]) -> list[dict[str, Any]]:
         """The effects of one domain, in their order: JSON values."""
         return [
-            {
-                "type": stream,
-                **{f.name: getattr(effect, f.name) for f in dataclasses.fields(effect)},
-            }
+            {"type": stream, **effect.describe()}
             for stream, effect in self.steps
             if effect.domain == domain
         ]

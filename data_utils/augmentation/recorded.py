@@ -3,7 +3,7 @@
 import functools
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from data_utils.augmentation.effect import Effect, Params
 from data_utils.augmentation.sounds import Sounds, missing
@@ -31,6 +31,10 @@ class RecordedEffect(Effect[Params]):
         if reason is None:
             _ = self.sounds
         return reason
+
+    def describe(self) -> dict[str, Any]:
+        """With which recordings the manifest lists, wherever it lies."""
+        return {**super().describe(), "recordings": Manifest.open(self.manifest_path).digest()}
 
     @functools.cached_property
     def sounds(self) -> Sounds:

@@ -2,7 +2,6 @@
 
     training    magnitudes of the mixture and of the speech, and the mask, in padded batches
     scoring     waves of the mixture and of the speech, each recording at each ratio
-    use         waves of recordings that are noisy already
 
 Every draw (which noise, which part of it, at which ratio, which part of the speech) follows from
 (seed, epoch, recording) alone.
@@ -12,23 +11,20 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.audio import SILENCE_DB, AudioError, level_db, loudness_gain, read_audio
+from data_utils.audio import SILENCE_DB, AudioError, level_db, loudness_gain
 from data_utils.augmentation.pipeline import utterance_rng
 from data_utils.augmentation.sounds import Sounds
 from data_utils.cache import RecordingCache
 from data_utils.enhancement.lists import RecordingList
 from data_utils.enhancement.settings import SpectrumSettings
-from data_utils.errors import InputError
 from data_utils.excerpts import Excerpts
 from data_utils.masks import ideal_mask
 from data_utils.mixing import mix
-from data_utils.preparation.recordings import recordings_below
 from data_utils.stft import Stft
 from data_utils.store import Field, Store
 
@@ -90,16 +86,6 @@ class PairBatch:
 
     def __len__(self) -> int:
         return len(self.pairs)
-
-
-@dataclass(frozen=True)
-class NoisyRecording:
-    """A recording to be enhanced, as it was recorded."""
-
-    noisy: Wave
-    """Float32 [samples], at any level."""
-    name: str
-    """Its path."""
 
 
 class NoisySpeech:
@@ -290,34 +276,6 @@ class NoisyPairs:
         return PairBatch(pairs, items, problems)
 
 
-class NoisyRecordings:
-    """Recordings that are noisy already.
-
-    Args:
-        paths: recordings, and folders whose recordings are all meant.
-        rate: Hz of the waves.
-
-    Raises:
-        InputError: a path is not there, or there is no recording in a folder.
-    """
-
-    def __init__(self, paths: Sequence[str | Path], rate: int) -> None:
-        self.names = [name for path in paths for name in _recordings_at(Path(path))]
-        self._rate = rate
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def recording(self, index: int) -> NoisyRecording:
-        """The wave of a recording.
-
-        Raises:
-            AudioError: it cannot be read.
-        """
-        name = self.names[index]
-        return NoisyRecording(read_audio(name, rate=self._rate).samples, name)
-
-
 class _Mixer:
     """Speech, noise, and both at one level.
 
@@ -362,12 +320,3 @@ class _Mixer:
                 gain = loudness_gain(mixed, TARGET_DB)
                 return speech * gain, scaled * gain
         raise AudioError(f"no noise that can be heard in {_DRAWS} draws; mend the list of noises")
-
-
-def _recordings_at(path: Path) -> list[str]:
-    if not path.is_dir():
-        return [str(path)]
-    found = recordings_below(path)
-    if not found:
-        raise InputError(f"{path}: no recording in this folder; name recordings or their folder")
-    return found

@@ -1,6 +1,7 @@
 """Lists of recordings: a path a line, a manifest, or simply a folder."""
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,8 @@ from data_utils.errors import InputError
 from data_utils.manifest import KIND, Utterance, parse_line
 from data_utils.preparation.annotation import decode_lines
 from data_utils.preparation.recordings import locate, recordings_below
+
+_SHOWN = 10
 
 _CURE = "write a path a line, or name a manifest or a folder of recordings"
 
@@ -78,6 +81,20 @@ def read_list(path: str | Path) -> RecordingList:
             reason = f"none of its {len(problems)} recordings can be used ({problems[0]})"
         raise InputError(f"{path}: {reason}; {_CURE}")
     return RecordingList(tuple(recordings), tuple(places), tuple(problems))
+
+
+def named_list(path: str | Path) -> RecordingList:
+    """`read_list`, and on stderr what of it cannot be used.
+
+    Raises:
+        InputError: as `read_list`.
+    """
+    found = read_list(path)
+    for problem in found.problems[:_SHOWN]:
+        print(f"left out: {problem}", file=sys.stderr)
+    if len(found.problems) > _SHOWN:
+        print(f"left out: {len(found.problems) - _SHOWN} more like these", file=sys.stderr)
+    return found
 
 
 def _named(path: Path) -> Iterator[tuple[str, Utterance | str]]:

@@ -80,8 +80,8 @@ class SpectrumSettings:
         unit="Hz",
         minimum=4000,
         maximum=192000,
-        when="seldom: 8000 for telephone speech; at another rate than 16000 the network stands "
-        "in front of a recogniser through the wave",
+        when="seldom: 8000 for telephone speech; in front of a recogniser masks of other than "
+        "its own frames go through the wave",
     )
     n_fft: int = option(
         320,
@@ -131,16 +131,26 @@ def check_corpus(settings: NoisyCorpusSettings) -> None:
                 f"--{missing[0]}: missing; name a list, or give --{names[0]}=None "
                 f"--{names[1]}=None to do without both"
             )
-    low, high = SNR_RANGE
     for name in ("train_snrs", "dev_snrs"):
-        ratios: tuple[float, ...] = getattr(settings, name)
-        if not ratios:
-            raise InputError(f"--{name}: no ratio given; write one or more, as in --{name}=-5,0,5")
-        for ratio in ratios:
-            if not low <= ratio <= high:
-                raise InputError(
-                    f"--{name}: {ratio:g} dB is not between {low:g} and {high:g}; mend it"
-                )
+        check_ratios(name, getattr(settings, name))
+
+
+def check_ratios(name: str, ratios: tuple[float, ...]) -> None:
+    """Refuse ratios at which nothing can be mixed.
+
+    Args:
+        name: of the option.
+        ratios: its values, in dB.
+
+    Raises:
+        InputError: there is none, or one is beyond `SNR_RANGE`.
+    """
+    low, high = SNR_RANGE
+    if not ratios:
+        raise InputError(f"--{name}: no ratio given; write one or more, as in --{name}=-5,0,5")
+    for ratio in ratios:
+        if not low <= ratio <= high:
+            raise InputError(f"--{name}: {ratio:g} dB is not between {low:g} and {high:g}; mend it")
 
 
 def check_spectrum(settings: SpectrumSettings) -> None:

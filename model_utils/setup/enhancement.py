@@ -1,10 +1,8 @@
 """The enhancer's training, put together: lists of speech and noise, spectra, network."""
 
-import sys
-
 from data_utils.cache import RecordingCache
 from data_utils.enhancement.dataset import NoisyPairs, NoisySpeech
-from data_utils.enhancement.lists import read_list
+from data_utils.enhancement.lists import named_list
 from data_utils.enhancement.settings import NoisyCorpusSettings, check_corpus
 from data_utils.loader import num_loaders
 from data_utils.settings import BatchSettings, StoreSettings
@@ -58,16 +56,14 @@ def _training(options: Options, enhancer: Enhancer, cache: RecordingCache) -> No
     corpus = options[NoisyCorpusSettings]
     check_corpus(corpus)
     training = NoisySpeech(
-        read_list(corpus.train_clean),
-        read_list(corpus.train_noise),
+        named_list(corpus.train_clean),
+        named_list(corpus.train_noise),
         corpus.train_snrs,
         enhancer.spectrum,
         corpus.crop_seconds,
         options[RunSettings].seed,
         cache,
     )
-    for problem in training.speech.problems:
-        print(f"left out: {problem}", file=sys.stderr)
     if options[TaskSettings].mode == "fast_train":
         store = options[StoreSettings]
         training.store = Store.open(store.store_dir, training.fingerprint(), store)
@@ -82,7 +78,7 @@ def _scored(options: Options, enhancer: Enhancer, cache: RecordingCache) -> dict
     }
     rate = enhancer.spectrum.sample_rate
     return {
-        name: NoisyPairs(read_list(clean), read_list(noise), corpus.dev_snrs, rate, cache=cache)
+        name: NoisyPairs(named_list(clean), named_list(noise), corpus.dev_snrs, rate, cache=cache)
         for name, (clean, noise) in lists.items()
         if clean and noise
     }

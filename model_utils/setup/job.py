@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from data_utils.errors import InputError
+from data_utils.settings import BatchSettings
 from data_utils.store import Source
 from model_utils.options import Options
 from model_utils.runtime import Device
@@ -47,6 +49,12 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     Raises:
         InputError: something that the options name is missing or does not fit.
     """
+    batching = options[BatchSettings]
+    if batching.batch_seconds is not None and batching.shuffle_method == "instance_shuffle":
+        raise InputError(
+            f"--batch_seconds={batching.batch_seconds:g}: batches by duration hold utterances of "
+            f"similar duration, instance_shuffle mixes them; give --shuffle_method=batch_shuffle"
+        )
     return cast(Job, _module(options).open_job(options, resumed))
 
 

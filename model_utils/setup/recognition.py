@@ -47,7 +47,7 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
 
 
 def open_source(options: Options) -> SpeechDataset:
-    """What `options` train on, see `job.process_data`."""
+    """What `options` train on, see `job.open_source`."""
     recogniser, _ = _recogniser(options, None)
     _, corpus = _opened(options, recogniser)
     effects = corpus.training.augmentation

@@ -23,7 +23,7 @@ from model_utils.trainer.task import Score, Sound
 from scoring.speech_quality import Quality, has_pesq
 
 PAIRS = 4
-"""Pairs that are enhanced at a time while scoring."""
+"""Pairs that are loaded at a time while scoring."""
 
 
 def enhanced(
@@ -42,27 +42,21 @@ def enhanced(
     found = []
     for wave in waves:
         spectrum = stft.forward(wave)
-        [mask] = masks_of(network, [np.abs(spectrum)])
+        mask = mask_of(network, np.abs(spectrum))
         found.append(stft.inverse((mask * spectrum).astype(np.complex64), len(wave)))
     return found
 
 
-def masks_of(
-    network: MaskNetwork, magnitudes: list[NDArray[np.float32]]
-) -> list[NDArray[np.float32]]:
-    """The masks of several recordings, each float32 [frames, bins] as its magnitudes.
+def mask_of(network: MaskNetwork, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mask of a recording, float32 [frames, bins].
 
     Args:
         network: in evaluation mode.
-        magnitudes: float32 [frames, bins] each, of mixtures at -25 dBFS.
+        magnitudes: float32 [frames, bins], of a mixture at -25 dBFS.
     """
-    frames = [len(one) for one in magnitudes]
-    padded = np.zeros((len(frames), max(frames), magnitudes[0].shape[1]), np.float32)
-    for row, one in enumerate(magnitudes):
-        padded[row, : len(one)] = one
     with paddle.no_grad():
-        masks = network(paddle.to_tensor(padded), paddle.to_tensor(np.array(frames))).numpy()
-    return [masks[row, :count] for row, count in enumerate(frames)]
+        frames = paddle.to_tensor(np.array([len(magnitudes)]))
+        return network(paddle.to_tensor(magnitudes[np.newaxis]), frames).numpy()[0]
 
 
 class EnhancementTask(BatchedTask[NoisyBatch]):
@@ -94,6 +88,8 @@ class EnhancementTask(BatchedTask[NoisyBatch]):
         self._scored = dict(scored)
         self._problems = training.speech.problems
         self._told: set[str] = set()
+        self._before: dict[str, Quality] = {}
+        """What the sets sound like unprocessed: the same in every epoch."""
         paddle.seed(seed)
         self.network: MaskNetwork = enhancer.build()
 
@@ -124,7 +120,7 @@ class EnhancementTask(BatchedTask[NoisyBatch]):
         dataset = self._scored[name]
         order = np.arange(len(dataset))[distributed.rank() :: distributed.world_size()]
         plan = [order[i : i + PAIRS] for i in range(0, len(order), PAIRS)]
-        before, after = Quality(), Quality()
+        after, before = Quality(), self._before.get(name, Quality())
         first: tuple[NoisyPair, NDArray[np.float32]] | None = None
         rate = self.enhancer.spectrum.sample_rate
         for batch in self._loader.batches(name, plan):
@@ -132,13 +128,15 @@ class EnhancementTask(BatchedTask[NoisyBatch]):
                 self._tell_once(problem)
             waves = enhanced(self.network, self.enhancer.stft, [p.noisy for p in batch.pairs])
             for pair, wave in zip(batch.pairs, waves, strict=True):
-                before += Quality.of(pair.noisy, pair.clean, rate)
+                if name not in self._before:
+                    before += Quality.of(pair.noisy, pair.clean, rate)
                 after += Quality.of(wave, pair.clean, rate)
                 first = first or (pair, wave)
             batch_done()
-        before = Quality(tuple(distributed.totals(before.totals)))
+        if name not in self._before:
+            self._before[name] = Quality(tuple(distributed.totals(before.totals)))
         after = Quality(tuple(distributed.totals(after.totals)))
-        detail = f"{after}; before {before}"
+        detail = f"{after}; before {self._before[name]}"
         measure = "stoi+pesq" if has_pesq() else "stoi"
         pictures, sounds = {}, {}
         if first is not None and distributed.is_main():

@@ -75,7 +75,7 @@ def newest_epochs(folder: Path, count: int) -> list[Path]:
 
 
 def best_epochs(folder: Path, count: int) -> list[Path]:
-    """The checkpoints of the `count` epochs with the lowest score, of the newest run in `folder`.
+    """The checkpoints of the `count` epochs with the best score, of the newest run in `folder`.
 
     It is the score that decided which epoch was best: on the dev set, where there was one.
 
@@ -86,7 +86,8 @@ def best_epochs(folder: Path, count: int) -> list[Path]:
     for path, progress in _epochs(folder, count):
         last = progress.last
         if last is not None and str(last["epoch"]) == path.stem:
-            scored.append((last["value"], last["set"], path))
+            loss = -last["value"] if last.get("higher_is_better") else last["value"]
+            scored.append((loss, last["set"], path))
     newest = [entry for entry in scored if entry[1] == scored[-1][1]]
     if len(newest) < count:
         raise InputError(
@@ -137,7 +138,7 @@ def _check_alike(first: Checkpoint, other: Checkpoint) -> None:
         raise InputError(
             f"{other.path}: no {other.path.stem}.json beside it, which says what it is of"
         )
-    for part in ("task", "vocabulary", "features", "normalizer", "network"):
+    for part in ("task", "vocabulary", "features", "normalizer", "network", "spectrum", "songs"):
         if (first.info or {}).get(part) != other.info.get(part):
             raise InputError(
                 f"{other.path}: another {part} than {first.path}; only checkpoints of one "

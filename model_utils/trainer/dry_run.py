@@ -56,8 +56,8 @@ def dry_run(
             smaller = f"--batch_seconds={batch_seconds / 2:g}"
         raise InputError(
             f"the heaviest batch ({size or batch_size} items on each device) does not fit into the "
-            f"memory of {device.name}; try {smaller} with --accumulate=2, or a smaller "
-            f"--max_duration"
+            f"memory of {device.name}; try {smaller} with --accumulate=2, or "
+            f"leave out the longest items"
         ) from None
     finally:
         for parameter in task.network.parameters():

@@ -54,7 +54,8 @@ class Progress:
             if any(type(n) is not int or n < 0 for n in counts.values()) or not progress.epoch:
                 raise TypeError(", ".join(f"{name} is {n!r}" for name, n in counts.items()))
             for which, score in scores.items():
-                if score is not None and {name: type(v) for name, v in score.items()} != _SCORE:
+                kinds = {name: type(value) for name, value in (score or {}).items()}
+                if kinds.pop("higher_is_better", bool) is not bool or kinds not in ({}, _SCORE):
                     raise TypeError(f"{which} is {score!r}")
         except (TypeError, AttributeError) as error:
             raise InputError(
@@ -80,6 +81,8 @@ class Progress:
         if best is not None and (best["set"], best["measure"]) != (name, score.name):
             best = None  # a resumed run is judged by other data: not to be compared
         last = {"epoch": epoch, "set": name, "measure": score.name, "value": score.value}
+        if score.higher_is_better:
+            last["higher_is_better"] = True
         self.last = last if math.isfinite(score.value) else None
         if self.last is not None and (best is None or score.is_better_than(best["value"])):
             self.best = self.last

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from data_utils.audio import AudioError
 from data_utils.errors import InputError
 from data_utils.stft import Stft
-from inference.masking import Masking, Spectrum, read_blocks, write_parts
+from inference.masking import Masking, Spectrum, level_of, read_blocks, write_parts
 
 RATE = 8000
 MASKING = Masking(Stft(64, 16, 64), RATE, ("low", "high"), block=24, before=5, behind=3)
@@ -67,7 +67,7 @@ def test_files_of_any_channels_sum_to_the_source(channels: int, name: str, tmp_p
     source = tmp_path / name
     soundfile.write(source, noise(70_001, channels), RATE, subtype="PCM_16")
     written, _ = soundfile.read(source, dtype="float32", always_2d=True)
-    targets = [tmp_path / "out" / "low.wav", tmp_path / "out" / "high.flac"]
+    targets = [tmp_path / "out" / "low.wav", tmp_path / "out" / "high.wav"]
     done: list[int] = []
     write_parts(str(source), targets, MASKING, halves, done.append)
     assert sum(done) == 70_001
@@ -94,3 +94,20 @@ def test_what_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises((AudioError, InputError), match=r"cut\.flac"):
         write_parts(str(source), targets, MASKING, halves)
     assert [path.name for path in tmp_path.iterdir()] == ["cut.flac"]
+
+
+def test_values_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    samples = noise(100_000)
+    samples[90_000] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"nan\.wav: not finite"):
+        list(read_blocks(str(tmp_path / "nan.wav"), 0, RATE))
+
+
+def test_the_level_is_that_of_all_channels(tmp_path: Path) -> None:
+    samples = np.stack([np.zeros(8000), 0.1 * np.ones(8000)], axis=1)
+    soundfile.write(tmp_path / "right.wav", samples, RATE, subtype="FLOAT")
+    assert level_of(str(tmp_path / "right.wav"), RATE) == pytest.approx(-20 - 10 * np.log10(2))
+    soundfile.write(tmp_path / "none.wav", 0 * samples, RATE)
+    with pytest.raises(AudioError, match=r"none\.wav: silent"):
+        level_of(str(tmp_path / "none.wav"), RATE)

@@ -113,3 +113,16 @@ def test_what_cannot_be_meant_is_refused(corpus: Corpus, tmp_path: Path) -> None
     with pytest.raises(InputError, match="no store is here; make it with --mode=process_data"):
         training.train(options(corpus, tmp_path, "fast_train"))
     assert not (corpus.folder / "store").exists()
+
+
+def test_other_noises_are_another_store(corpus: Corpus, tmp_path: Path) -> None:
+    noises = tmp_path / "manifest.noise"
+    effect = {"type": "noise", "params": {"noise_manifest_path": str(noises)}, "prob": 1.0}
+    (tmp_path / "effects.json").write_text(json.dumps([effect]), encoding="utf-8")
+    lines = corpus.manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    noises.write_text("".join(lines[:3]), encoding="utf-8")
+    more = f"--augment_conf_path={tmp_path / 'effects.json'}"
+    process_data(options(corpus, tmp_path, "process_data", more))
+    noises.write_text("".join(lines[:4]), encoding="utf-8")
+    with pytest.raises(InputError, match=r"another augmentation\.0\.recordings"):
+        training.train(options(corpus, tmp_path, "fast_train", more))

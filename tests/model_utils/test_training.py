@@ -294,3 +294,15 @@ def test_a_changed_description_is_understood_or_refused_in_one_line(
         else:
             differences.of_runs(saved.info, defaults, Device("cpu", "plain", 1))
             differences.of_input(recogniser, recogniser)
+
+
+def test_what_reaches_nothing_is_refused(train: Say) -> None:
+    for flag, message in (
+        ("--momentum=0.5", "--momentum=0.5: belongs to --optimizer=sgd or rmsprop, adam has none"),
+        ("--nesterov=True", "--nesterov=True: belongs to --optimizer=sgd"),
+        ("--start_epoch=3", "--start_epoch=3: a new run begins with epoch 1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(flag)
+    with pytest.raises(InputError, match="early_stopping=1: nothing is scored"):
+        train("--early_stopping=1", "--test_off=True")

@@ -16,12 +16,10 @@ from data_utils.enhancement import dataset as dataset_module
 from data_utils.enhancement.dataset import (
     TARGET_DB,
     NoisyPairs,
-    NoisyRecordings,
     NoisySpeech,
 )
 from data_utils.enhancement.lists import RecordingList, read_list
 from data_utils.enhancement.settings import SpectrumSettings
-from data_utils.errors import InputError
 from data_utils.loader import Loader
 from data_utils.masks import ideal_mask
 from data_utils.settings import StoreSettings
@@ -313,22 +311,3 @@ def test_pairs_are_the_same_in_every_epoch(speech: RecordingList, noises: Record
     assert first.problems == [f"{pairs.where(index)}: {gone}" for index in (2, 3)]
     other = NoisyPairs(speech, noises, (0.0, 5.0), RATE, seed=1).batch([0])
     assert other.pairs[0].noisy.tobytes() != first.pairs[0].noisy.tobytes()
-
-
-# Recordings that are noisy already
-
-
-def test_recordings_of_files_and_folders(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    soundfile.write(tmp_path / "a" / "2.wav", tone(500.0, 0.1), RATE)
-    soundfile.write(tmp_path / "a" / "1.flac", tone(500.0, 0.2), 2 * RATE)
-    soundfile.write(tmp_path / "b.wav", tone(500.0, 0.3, 0.02), RATE, subtype="FLOAT")
-    found = NoisyRecordings([tmp_path / "b.wav", tmp_path / "a"], RATE)
-    assert [Path(name).name for name in found.names] == ["b.wav", "1.flac", "2.wav"]
-    assert [len(found.recording(index).noisy) for index in range(len(found))] == [2400, 800, 800]
-    assert np.array_equal(found.recording(0).noisy, tone(500.0, 0.3, 0.02)), "as it was recorded"
-    with pytest.raises(AudioError, match=r"gone\.wav: file not found"):
-        NoisyRecordings([tmp_path / "gone.wav"], RATE).recording(0)
-    (tmp_path / "none").mkdir()
-    with pytest.raises(InputError, match=r"none: no recording in this folder"):
-        NoisyRecordings([tmp_path / "none"], RATE)

@@ -1,11 +1,14 @@
 """The best score, and when the plateau schedule reduces, against Paddle's own."""
 
 import math
+from pathlib import Path
 
 import paddle
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_utils.errors import InputError
 from model_utils.trainer.progress import Progress
 from model_utils.trainer.task import Score
 
@@ -47,3 +50,13 @@ def test_the_higher_score_is_better_where_that_is_so() -> None:
     progress = Progress()
     for value, better in ((0.5, True), (0.4, False), (0.6, True), (0.6, False)):
         assert progress.judge(1, "dev", Score("stoi", value, higher_is_better=True), 2) == better
+
+
+def test_which_way_a_score_is_better_is_kept() -> None:
+    progress = Progress()
+    progress.judge(1, "dev", Score("stoi", 0.5, higher_is_better=True), 2)
+    assert Progress.of(progress.describe(), Path("a.json")) == progress
+    assert progress.last is not None and progress.last["higher_is_better"] is True
+    progress.last["higher_is_better"] = 1
+    with pytest.raises(InputError, match="last is"):
+        Progress.of(progress.describe(), Path("a.json"))
