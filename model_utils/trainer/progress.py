@@ -54,8 +54,10 @@ class Progress:
             if any(type(n) is not int or n < 0 for n in counts.values()) or not progress.epoch:
                 raise TypeError(", ".join(f"{name} is {n!r}" for name, n in counts.items()))
             for which, score in scores.items():
-                kinds = {name: type(value) for name, value in (score or {}).items()}
-                if kinds.pop("higher_is_better", bool) is not bool or kinds not in ({}, _SCORE):
+                if score is None:
+                    continue
+                kinds = {name: type(value) for name, value in score.items()}
+                if kinds.pop("higher_is_better", bool) is not bool or kinds != _SCORE:
                     raise TypeError(f"{which} is {score!r}")
         except (TypeError, AttributeError) as error:
             raise InputError(
