@@ -58,5 +58,5 @@ def test_which_way_a_score_is_better_is_kept() -> None:
     assert Progress.of(progress.describe(), Path("a.json")) == progress
     assert progress.last is not None and progress.last["higher_is_better"] is True
     progress.last["higher_is_better"] = 1
-    with pytest.raises(InputError, match="(best|last) is"):
+    with pytest.raises(InputError, match=r"(best|last) is"):
         Progress.of(progress.describe(), Path("a.json"))
