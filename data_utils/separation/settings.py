@@ -91,6 +91,22 @@ class SongSettings(SongFiles):
 
 
 @dataclass(frozen=True)
+class MixedSongSettings:
+    """What songs are made of that nobody recorded as such, and how many."""
+
+    speech: str = option("./dataset/clean.train", "speech: list, manifest or folder")
+    music: str = option("./dataset/music.train", "music or noise: list, manifest or folder")
+    train_dataset: str = option("dataset", "new folder for the songs")
+    num_songs: int = option(60, "songs to make", minimum=1, maximum=99999)
+    song_seconds: float = option(60.0, "length of each", unit="s", minimum=1, maximum=3600)
+    snrs: tuple[float, ...] = option(
+        (-5.0, 0.0, 5.0), "speech against music, of which each song draws one", unit="dB"
+    )
+    sample_rate: int = option(16000, "rate of the songs", unit="Hz", minimum=8000, maximum=192000)
+    seed: int = option(1, "seed of all draws", minimum=0)
+
+
+@dataclass(frozen=True)
 class StemSettings:
     """How the network's output becomes stems."""
 

@@ -1,0 +1,124 @@
+"""Songs made of other people's recordings: speech over music or noise, to train a separator with.
+
+One song is speech of a list, recording after recording, over one piece of another list. Which
+recordings, which piece, which part of it, and at which ratio follow from the seed and the number of
+the song alone.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from data_utils.atomic import check_place
+from data_utils.audio import SILENCE_DB, level_db, loudness_gain
+from data_utils.augmentation.pipeline import utterance_rng
+from data_utils.augmentation.sounds import Sounds
+from data_utils.cache import RecordingCache
+from data_utils.enhancement.lists import named_list
+from data_utils.enhancement.settings import check_ratios
+from data_utils.errors import InputError
+from data_utils.mixing import mix
+from data_utils.separation.settings import MixedSongSettings
+
+MIXTURE_DB = -25.0
+"""RMS level of each mixture in dBFS."""
+
+PAUSE = 0.3
+"""Seconds between two recordings of speech."""
+
+_DRAWS = 100  # of recordings, until one can be used
+_CACHE = 256 << 20  # bytes of decoded recordings
+
+Wave = NDArray[np.float32]
+
+
+def mix_songs(
+    settings: MixedSongSettings, progress: Callable[[], object] = lambda: None
+) -> tuple[Path, float]:
+    """Write songs, `song_00001/{mixture,vocals,instrumental}.wav` and so on: all of them or none.
+
+    Args:
+        settings: what they are made of.
+        progress: called after each song.
+
+    Returns:
+        The folder, and the hours in it.
+
+    Raises:
+        InputError: a list cannot be used, the folder is there already or cannot be written.
+    """
+    check_ratios("snrs", settings.snrs)
+    folder = Path(settings.train_dataset)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: there already; name a new folder with --train_dataset")
+    check_place(folder / "new")
+    maker = _Maker(settings)
+    # Songs of a run that was stopped would be taken for all of them.
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for number in range(settings.num_songs):
+            maker.write(number, temporary / f"song_{number + 1:05d}")
+            progress()
+        temporary.chmod(0o755)
+        temporary.replace(folder)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise InputError(f"{folder}: cannot be written ({error}); make room") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder, settings.num_songs * settings.song_seconds / 3600
+
+
+class _Maker:
+    def __init__(self, settings: MixedSongSettings) -> None:
+        self.settings = settings
+        rate, cache = settings.sample_rate, RecordingCache(_CACHE)
+        self._speech = Sounds(named_list(settings.speech), rate, cache)
+        self._music = Sounds(named_list(settings.music), rate, cache)
+        self._count = round(settings.song_seconds * rate)
+
+    def write(self, number: int, folder: Path) -> None:
+        """Write song `number`."""
+        rng = utterance_rng(self.settings.seed, 0, f"song {number}")
+        snr_db = self.settings.snrs[int(rng.integers(len(self.settings.snrs)))]
+        vocals = self._talk(rng)
+        music = _heard(self.settings.music, lambda: self._piece(rng))
+        mixture, music = mix(vocals, music, snr_db)
+        gain = loudness_gain(mixture, MIXTURE_DB)
+        folder.mkdir()
+        for name, wave in (("mixture", mixture), ("vocals", vocals), ("instrumental", music)):
+            soundfile.write(
+                folder / f"{name}.wav", wave * gain, self.settings.sample_rate, subtype="FLOAT"
+            )
+
+    def _talk(self, rng: np.random.Generator) -> Wave:
+        """Recordings of speech, each at the same level, with pauses between."""
+        talk = np.zeros(self._count, np.float32)
+        end = 0
+        while end < self._count:
+            wave = _heard(
+                self.settings.speech,
+                lambda: self._speech.whole(int(rng.integers(len(self._speech)))),
+            )
+            wave = (wave * loudness_gain(wave, MIXTURE_DB))[: self._count - end]
+            talk[end : end + len(wave)] = wave
+            end += len(wave) + round(PAUSE * self.settings.sample_rate)
+        return talk
+
+    def _piece(self, rng: np.random.Generator) -> Wave | None:
+        """A part of a piece, repeated where the piece is shorter."""
+        chosen, position = int(rng.integers(len(self._music))), float(rng.random())
+        return self._music.part(chosen, position, self._count)
+
+
+def _heard(name: str, draw: Callable[[], Wave | None]) -> Wave:
+    """What `draw` gives, drawn again where it cannot be read or is silent."""
+    for _ in range(_DRAWS):
+        wave = draw()
+        if wave is not None and level_db(wave) >= SILENCE_DB:
+            return wave
+    raise InputError(f"{name}: {_DRAWS} draws were damaged or silent; mend the list")

@@ -1,0 +1,99 @@
+"""Songs made of lists: lengths, ratio, sums, draws, and all of them or none."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from data_utils.audio import level_db
+from data_utils.errors import InputError
+from data_utils.separation.mixing_songs import MIXTURE_DB, mix_songs
+from data_utils.separation.settings import MixedSongSettings
+from data_utils.separation.songs import find_songs
+
+RATE = 8000
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> MixedSongSettings:
+    rng = np.random.default_rng(0)
+    for name, seconds in (("speech", (0.4, 0.7)), ("music", (0.5, 3.0))):
+        (tmp_path / name).mkdir()
+        for number, length in enumerate(seconds):
+            wave = rng.normal(0, 0.02 * (number + 1), round(length * RATE))
+            soundfile.write(tmp_path / name / f"{number}.wav", wave, RATE)
+    return MixedSongSettings(
+        speech=str(tmp_path / "speech"),
+        music=str(tmp_path / "music"),
+        train_dataset=str(tmp_path / "songs"),
+        num_songs=3,
+        song_seconds=2.0,
+        snrs=(-3.0,),
+        sample_rate=RATE,
+    )
+
+
+def stems(folder: Path) -> np.ndarray:
+    names = ("mixture", "vocals", "instrumental")
+    return np.stack([soundfile.read(folder / f"{name}.wav")[0] for name in names])
+
+
+def test_songs_are_what_the_separator_reads(settings: MixedSongSettings) -> None:
+    done: list[int] = []
+    folder, hours = mix_songs(settings, lambda: done.append(1))
+    assert len(done) == 3 and hours == pytest.approx(6 / 3600)
+    songs, problems = find_songs(folder)
+    assert [song.duration for song in songs] == [2.0] * 3 and not problems
+    for path in sorted(folder.iterdir()):
+        mixture, vocals, music = stems(path)
+        assert np.allclose(mixture, vocals + music, atol=1e-6)
+        assert level_db(vocals) - level_db(music) == pytest.approx(-3, abs=0.01)
+        assert level_db(mixture) == pytest.approx(MIXTURE_DB, abs=0.01)
+        assert (vocals == 0).mean() > 0.1, "pauses"
+
+
+def test_songs_follow_from_the_seed_and_their_number(settings: MixedSongSettings) -> None:
+    first, _ = mix_songs(settings)
+    parent = first.parent
+    again, _ = mix_songs(replace(settings, train_dataset=str(parent / "again"), num_songs=1))
+    other, _ = mix_songs(replace(settings, train_dataset=str(parent / "other"), seed=2))
+    assert np.array_equal(stems(first / "song_00001"), stems(again / "song_00001"))
+    assert not np.array_equal(stems(first / "song_00001"), stems(first / "song_00002"))
+    assert not np.array_equal(stems(first / "song_00001"), stems(other / "song_00001"))
+
+
+def test_every_ratio_is_drawn(settings: MixedSongSettings) -> None:
+    folder, _ = mix_songs(replace(settings, num_songs=20, song_seconds=1.0, snrs=(-5.0, 5.0)))
+    found = set()
+    for path in folder.iterdir():
+        _, vocals, music = stems(path)
+        found.add(round(level_db(vocals) - level_db(music)))
+    assert found == {-5, 5}
+
+
+def test_what_is_there_is_left_alone(settings: MixedSongSettings) -> None:
+    folder = Path(settings.train_dataset)
+    folder.mkdir()
+    (folder / "mine.txt").write_text("kept", encoding="utf-8")
+    with pytest.raises(InputError, match="there already; name a new folder"):
+        mix_songs(settings)
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_a_run_that_stops_leaves_nothing(settings: MixedSongSettings, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mix_songs(settings, stop)
+    assert {path.name for path in tmp_path.iterdir()} == {"speech", "music"}
+
+
+@pytest.mark.parametrize("name", ["speech", "music"])
+def test_silence_is_refused(settings: MixedSongSettings, name: str) -> None:
+    for path in Path(getattr(settings, name)).iterdir():
+        soundfile.write(path, np.zeros(RATE), RATE)
+    with pytest.raises(InputError, match=f"{name}: 100 draws were damaged or silent"):
+        mix_songs(settings)
