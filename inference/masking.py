@@ -57,8 +57,7 @@ class Masking:
             blocks: float32 [n] each, at `rate`.
             separate: applies the network's masks.
         """
-        lengths: list[int] = []
-        counted = (lengths.append(len(block)) or block for block in blocks)  # type: ignore[func-returns-value]
+        counted = _Counted(blocks)
         parts = (
             separate(block)[:, first:last]
             for block, first, last in self.blocks(self.stft.forward_blocks(counted))
@@ -71,7 +70,7 @@ class Masking:
         for waves in zip(*each, strict=True):
             # How long it is altogether is known when the last block has been read.
             wave = np.stack(waves)
-            left = sum(lengths) - done
+            left = counted.samples - done
             done += wave.shape[1]
             yield wave[:, :left] if left < wave.shape[1] else wave
 
@@ -88,6 +87,19 @@ class Masking:
                 first = self.before
         if len(held) > first:
             yield held, first, len(held)
+
+
+class _Counted:
+    """Blocks `[n]` as they come, and how many samples came so far."""
+
+    def __init__(self, blocks: Iterable[Samples]) -> None:
+        self._blocks = blocks
+        self.samples = 0
+
+    def __iter__(self) -> Iterator[Samples]:
+        for block in self._blocks:
+            self.samples += len(block)
+            yield block
 
 
 def _part(spectra: Iterable[Spectrum], number: int) -> Iterator[Spectrum]:
@@ -180,21 +192,23 @@ def write_parts(
         masking.waves(read_blocks(source, channel, masking.rate), separate)
         for channel in range(channels)
     ]
-    with write_atomically(*targets) as temporaries, contextlib.ExitStack() as stack:
+    with write_atomically(*targets) as temporaries:
         try:
-            files = [
-                stack.enter_context(
-                    soundfile.SoundFile(
-                        temporary, "w", masking.rate, channels, format="WAV", subtype="FLOAT"
+            # Inside: what is written last, when a file is closed, may be what the disk lacks.
+            with contextlib.ExitStack() as stack:
+                files = [
+                    stack.enter_context(
+                        soundfile.SoundFile(
+                            temporary, "w", masking.rate, channels, format="WAV", subtype="FLOAT"
+                        )
                     )
-                )
-                for temporary in temporaries
-            ]
-            for waves in zip(*each, strict=True):
-                joined = np.stack(waves, axis=-1)  # [parts, n, channels]
-                for part, output in zip(joined, files, strict=True):
-                    output.write(part)
-                progress(joined.shape[1])
+                    for temporary in temporaries
+                ]
+                for waves in zip(*each, strict=True):
+                    joined = np.stack(waves, axis=-1)  # [parts, n, channels]
+                    for part, output in zip(joined, files, strict=True):
+                        output.write(part)
+                    progress(joined.shape[1])
         except (OSError, soundfile.SoundFileError) as error:
             raise InputError(
                 f"{targets[0].parent}: cannot be written ({error}); make room, or take another "

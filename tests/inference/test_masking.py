@@ -1,5 +1,7 @@
 """Masks on recordings, block by block: as if all had been heard at once."""
 
+import errno
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +96,45 @@ def test_what_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises((AudioError, InputError), match=r"cut\.flac"):
         write_parts(str(source), targets, MASKING, halves)
     assert [path.name for path in tmp_path.iterdir()] == ["cut.flac"]
+
+
+@pytest.mark.parametrize("room", [10, 4000])
+def test_a_full_disk_is_said_in_one_line(room: int, tmp_path: Path) -> None:
+    """Whether there is no room for the header, or for a block."""
+    source = tmp_path / "song.wav"
+    soundfile.write(source, noise(2000), RATE, subtype="FLOAT")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        refused(source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_so_is_one_that_shows_when_the_files_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "song.wav"
+    soundfile.write(source, noise(2000), RATE, subtype="FLOAT")
+    close = soundfile.SoundFile.close
+
+    def without_room(file: soundfile.SoundFile) -> None:
+        is_output = file.mode == "w" and not file.closed
+        close(file)
+        if is_output:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(soundfile.SoundFile, "close", without_room)
+    refused(source)
+
+
+def refused(source: Path) -> None:
+    """Its parts cannot be written beside it, and nothing of them is left."""
+    targets = [source.with_name("low.wav"), source.with_name("high.wav")]
+    with pytest.raises(InputError, match=rf"^{source.parent}: cannot be written \(.*\)") as error:
+        write_parts(str(source), targets, MASKING, halves)
+    assert "\n" not in str(error.value)
+    assert [path.name for path in source.parent.iterdir()] == [source.name]
 
 
 def test_values_that_are_no_numbers_are_named(tmp_path: Path) -> None:
