@@ -5,6 +5,7 @@ engines.py     what computes log-probabilities: Paddle
 loading.py     from the options of a command to a predictor
 evaluation.py  scores a recogniser on manifests: the logic of eval.py
 
+front_end.py           a mask network in front of a recogniser
 masking.py             masks on recordings of any length, block by block
 enhancement.py         noisy speech to cleaner speech
 separation.py          songs to stems

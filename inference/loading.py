@@ -30,15 +30,21 @@ def load_predictor(options: Options) -> Predictor:
     compared with the checkpoint's, and make up for them where it is weights alone.
 
     Raises:
-        InputError: no such checkpoint, or something given contradicts it.
+        InputError: no such checkpoint, or something given contradicts it or reaches nothing.
     """
-    model = options[ModelSettings]
+    model, front = options[ModelSettings], options[FrontEndSettings]
+    if "observation" in options.given and front.frontend is None:
+        raise InputError(
+            f"--observation={front.observation:g}: without a front end all of the signal is heard; "
+            f"give --frontend=MODEL, or leave the option out"
+        )
     saved = checkpoint.load(model.resume_model, optimizer=False)
     recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
     if saved.info is not None:
         _check(recogniser, model)
-    front = options[FrontEndSettings]
-    before = None if front.frontend is None else checkpoint.load(newest(front.frontend))
+    before = None
+    if front.frontend is not None:
+        before = _described(front.frontend, "enhancement", "separation")
     predictor = Predictor(saved, options[DeviceSettings], recogniser)
     if before is not None:
         predictor.front_end = FrontEnd(before, recogniser.features, front.observation)
@@ -95,11 +101,11 @@ def load_separator(
     return SeparationPredictor(saved, mask_extension)
 
 
-def _described(model: str, task: str) -> Checkpoint:
-    """A checkpoint that is of `task`: known before seconds are spent on setting Paddle up."""
+def _described(model: str, *tasks: str) -> Checkpoint:
+    """A checkpoint of one of `tasks`: known before seconds are spent on setting Paddle up."""
     saved = checkpoint.load(newest(model), optimizer=False)
-    if (found := task_of(needed(saved.info, saved.path))) != task:
-        raise InputError(f"{saved.path}: a model for {found}, not for {task}")
+    if (found := task_of(needed(saved.info, saved.path))) not in tasks:
+        raise InputError(f"{saved.path}: a model for {found}, not for {' or '.join(tasks)}")
     return saved
 
 
@@ -114,5 +120,5 @@ def newest(model: str) -> str:
         return model
     found = checkpoint.latest(folder)
     if found is None:
-        raise InputError(f"{model}: no checkpoint in this folder; name one with --resume_model")
+        raise InputError(f"{model}: no checkpoint in this folder; name one, or another folder")
     return str(found)
