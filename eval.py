@@ -9,15 +9,14 @@ from inference.settings import (
     ModelSettings,
     NoisyEvaluationSettings,
     SongEvaluationSettings,
-    WhichTask,
 )
 from model_utils.options import TaskOptions, parse_task, run_command
-from model_utils.settings import TASKS, DeviceSettings, NetworkSettings
+from model_utils.settings import TASKS, DeviceSettings, NetworkSettings, TaskSettings
 
 EVALUATION = {
     "recognition": TaskOptions(
         (
-            WhichTask,
+            TaskSettings,
             ModelSettings,
             EvaluationSettings,
             FrontEndSettings,
@@ -26,8 +25,8 @@ EVALUATION = {
             DeviceSettings,
         )
     ),
-    "enhancement": TaskOptions((WhichTask, NoisyEvaluationSettings, DeviceSettings)),
-    "separation": TaskOptions((WhichTask, SongEvaluationSettings, StemSettings, DeviceSettings)),
+    "enhancement": TaskOptions((TaskSettings, NoisyEvaluationSettings, DeviceSettings)),
+    "separation": TaskOptions((TaskSettings, SongEvaluationSettings, StemSettings, DeviceSettings)),
 }
 
 
@@ -40,7 +39,7 @@ def main() -> None:
         reserved=DECODER_OPTIONS,
         shares_config_with={name: task.settings for name, task in TASKS.items()},
     )
-    task = options[WhichTask].task
+    task = options[TaskSettings].task
     if task == "enhancement":
         from inference.noisy_evaluation import evaluate_enhancer
 

@@ -54,15 +54,6 @@ class FrontEndSettings:
 
 
 @dataclass(frozen=True)
-class WhichTask:
-    """What kind of model it is."""
-
-    task: Literal["recognition", "enhancement", "separation"] = option(
-        "recognition", "what the model was trained for; the other options follow from it"
-    )
-
-
-@dataclass(frozen=True)
 class NoisyEvaluationSettings:
     """What an enhancer is scored on."""
 

@@ -18,14 +18,20 @@ from model_utils.options import TaskOptions
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """What is trained, and where its examples come from."""
+    """What kind of model it is about: training and scoring ask for it alike."""
 
     task: Literal["recognition", "enhancement", "separation"] = option(
         "recognition",
-        "what is trained; the other options follow from it: give --help with it",
+        "what the model is for; the other options follow from it: give --help with it",
         when="a front end for noisy recordings, see [enhancement](enhancement.md) and "
         "[separation](separation.md)",
     )
+
+
+@dataclass(frozen=True)
+class ModeSettings:
+    """Where the examples that are trained on come from."""
+
     mode: Literal["train", "process_data", "fast_train"] = option(
         "train",
         "train: load and train; process_data: compute the examples once and store them; "
@@ -508,6 +514,7 @@ TRAINER: tuple[type, ...] = (
 
 TRAINING: tuple[type, ...] = (
     TaskSettings,
+    ModeSettings,
     StoreSettings,
     CorpusSettings,
     BatchSettings,
@@ -520,6 +527,7 @@ TRAINING: tuple[type, ...] = (
 
 ENHANCEMENT: tuple[type, ...] = (
     TaskSettings,
+    ModeSettings,
     StoreSettings,
     NoisyCorpusSettings,
     BatchSettings,
@@ -532,6 +540,7 @@ ENHANCEMENT: tuple[type, ...] = (
 
 SEPARATION: tuple[type, ...] = (
     TaskSettings,
+    ModeSettings,
     StoreSettings,
     SongSettings,
     BatchSettings,

@@ -10,6 +10,7 @@ from model_utils import distributed, launch, notices
 from model_utils.options import Options
 from model_utils.settings import (
     DeviceSettings,
+    ModeSettings,
     OptimisationSettings,
     RunSettings,
     ScheduleSettings,
@@ -36,7 +37,7 @@ def run_command(options: Options) -> tuple[int, Path | None]:
     Raises:
         InputError: see `train`.
     """
-    if options[TaskSettings].mode == "process_data":
+    if options[ModeSettings].mode == "process_data":
         process_data(options)
         return 0, None
     count = launch.processes(options[DeviceSettings])

@@ -14,9 +14,9 @@ from model_utils.pretrained import other_weights
 from model_utils.settings import (
     DeviceSettings,
     MaskLossSettings,
+    ModeSettings,
     OptimisationSettings,
     RunSettings,
-    TaskSettings,
 )
 from model_utils.setup.job import Job
 from model_utils.trainer.checkpoint import Checkpoint
@@ -64,7 +64,7 @@ def _training(options: Options, enhancer: Enhancer, cache: RecordingCache) -> No
         options[RunSettings].seed,
         cache,
     )
-    if options[TaskSettings].mode == "fast_train":
+    if options[ModeSettings].mode == "fast_train":
         store = options[StoreSettings]
         training.store = Store.open(store.store_dir, training.fingerprint(), store)
     return training

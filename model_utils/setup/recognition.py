@@ -17,9 +17,9 @@ from model_utils.recogniser import Recogniser, resolve
 from model_utils.settings import (
     DeviceSettings,
     LossSettings,
+    ModeSettings,
     OptimisationSettings,
     RunSettings,
-    TaskSettings,
 )
 from model_utils.setup.job import Job
 from model_utils.trainer import checkpoint
@@ -66,7 +66,7 @@ def _opened(options: Options, recogniser: Recogniser) -> tuple[Options, Corpus]:
     notes: list[str] = []
     augmentation = AugmentationPipeline.load(files.augment_conf_path, warn=notes.append)
     print("\n".join([options.table(), *notes]), flush=True)
-    batching, run, mode = options[BatchSettings], options[RunSettings], options[TaskSettings].mode
+    batching, run, mode = options[BatchSettings], options[RunSettings], options[ModeSettings].mode
     cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
     corpus = open_corpus(
         recogniser,

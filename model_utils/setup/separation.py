@@ -15,11 +15,11 @@ from model_utils.pretrained import other_weights
 from model_utils.separator import Separator, resolve
 from model_utils.settings import (
     DeviceSettings,
+    ModeSettings,
     OptimisationSettings,
     RunSettings,
     SeparatorSettings,
     StemLossSettings,
-    TaskSettings,
 )
 from model_utils.setup.job import Job
 from model_utils.trainer.checkpoint import Checkpoint
@@ -58,7 +58,7 @@ def open_source(options: Options) -> SongChunks:
 
 
 def _chunks(options: Options, separator: Separator) -> SongChunks:
-    batching, mode = options[BatchSettings], options[TaskSettings].mode
+    batching, mode = options[BatchSettings], options[ModeSettings].mode
     songs = read_songs(separator.songs.train_manifest, separator.songs.train_dataset)
     cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
     chunks = SongChunks(songs, separator.songs, options[RunSettings].seed, cache=cache)
