@@ -15,6 +15,7 @@ import json5
 
 from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
+from data_utils.separation.settings import StemSettings
 from model_utils.settings import ENHANCEMENT, SEPARATION, TRAINING
 
 BEGIN = "<!-- options: written by tools/document_options.py -->"
@@ -24,7 +25,7 @@ TRANSLATION = "options.zh.json5"
 PAGES: dict[str, tuple[type, ...]] = {
     "training": TRAINING,
     "enhancement": tuple(group for group in ENHANCEMENT if group not in TRAINING),
-    "separation": tuple(group for group in SEPARATION if group not in TRAINING),
+    "separation": (*(group for group in SEPARATION if group not in TRAINING), StemSettings),
 }
 """The settings that each page has tables of: those of the trainer stand in training alone."""
 
