@@ -14,7 +14,9 @@ masks.py       ideal masks of clean speech and noise
 enhancement/   lists of speech and noise -> noisy spectra and their masks
 separation/    songs and their stems: parts of songs in batches; masks -> stems
 sampling.py    which utterances share a batch, and in which order batches come
+examples.py    the examples of a batch; what cannot be read is named
 dataset.py     Utterance -> example -> padded batch
+cache.py       decoded recordings, kept in memory
 store.py       computed examples on disk: process_data writes them, fast_train reads them
 shards.py      the files of a store
 fingerprint.py what a store was made with, and what has changed since

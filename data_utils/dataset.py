@@ -13,6 +13,7 @@ from data_utils import features
 from data_utils.audio import SAMPLE_RATE, AudioError, read_speech
 from data_utils.augmentation.pipeline import AugmentationPipeline, utterance_rng
 from data_utils.cache import RecordingCache
+from data_utils.examples import read_each
 from data_utils.manifest import Manifest, Utterance
 from data_utils.normalizer import Normalizer, in_force
 from data_utils.settings import FeatureSettings
@@ -234,16 +235,10 @@ class SpeechDataset:
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> Batch:
         """The batch of these utterances; those that cannot be read are left out and named."""
-        examples, items, texts, problems = [], [], [], []
-        for index in map(int, indices):
-            try:
-                example = self.example(index, epoch)
-            except AudioError as error:
-                problems.append(f"{self.manifest.where(index)}: {error}")
-                continue
-            examples.append(example)
-            items.append(index)
-            texts.append(self.text(self.manifest[index]))
+        examples, items, problems = read_each(
+            indices, lambda index: self.example(index, epoch), self.where
+        )
+        texts = [self.text(self.manifest[item]) for item in items]
         return collate(examples, items, texts, problems)
 
 

@@ -22,6 +22,7 @@ from data_utils.augmentation.sounds import Sounds
 from data_utils.cache import RecordingCache
 from data_utils.enhancement.lists import RecordingList
 from data_utils.enhancement.settings import SpectrumSettings
+from data_utils.examples import read_each
 from data_utils.excerpts import Excerpts
 from data_utils.masks import ideal_mask
 from data_utils.mixing import mix
@@ -179,14 +180,9 @@ class NoisySpeech:
 
     def batch(self, indices: Iterable[int] | NDArray[np.int64], epoch: int = 0) -> NoisyBatch:
         """The batch of these recordings; those that cannot be used are left out and named."""
-        examples, items, problems = [], [], []
-        for index in map(int, indices):
-            try:
-                examples.append(self._example(index, epoch))
-                items.append(index)
-            except AudioError as error:
-                problems.append(f"{self.where(index)}: {error}")
-        return self._collated(examples, items, problems)
+        return self._collated(
+            *read_each(indices, lambda index: self._example(index, epoch), self.where)
+        )
 
     def _example(self, index: int, epoch: int) -> dict[str, NDArray[np.float32]]:
         if self.store is None:
@@ -266,14 +262,7 @@ class NoisyPairs:
 
     def batch(self, indices: Iterable[int] | NDArray[np.int64], epoch: int = 0) -> PairBatch:
         """These pairs, whatever the epoch; those that cannot be used are left out and named."""
-        pairs, items, problems = [], [], []
-        for index in map(int, indices):
-            try:
-                pairs.append(self.pair(index))
-                items.append(index)
-            except AudioError as error:
-                problems.append(f"{self.where(index)}: {error}")
-        return PairBatch(pairs, items, problems)
+        return PairBatch(*read_each(indices, self.pair, self.where))
 
 
 class _Mixer:

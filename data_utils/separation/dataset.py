@@ -19,6 +19,7 @@ from data_utils.audio import AudioError, loudness_gain, read_audio
 from data_utils.augmentation.pipeline import utterance_rng
 from data_utils.cache import RecordingCache
 from data_utils.errors import InputError
+from data_utils.examples import read_each
 from data_utils.separation.settings import STEMS, SongSettings
 from data_utils.separation.songs import Song
 from data_utils.store import Field, Store
@@ -172,13 +173,9 @@ class SongChunks:
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64], epoch: int = 0) -> StemBatch:
         """The batch of these chunks; those that cannot be read are left out and named."""
-        examples, items, problems = [], [], []
-        for index in map(int, indices):
-            try:
-                examples.append(self._example(index, epoch))
-                items.append(index)
-            except AudioError as error:
-                problems.append(f"{self.where(index)}: {error}")
+        examples, items, problems = read_each(
+            indices, lambda index: self._example(index, epoch), self.where
+        )
         return collate(examples, self.settings, items, problems)
 
     def _example(self, index: int, epoch: int) -> dict[str, NDArray[np.float32]]:
