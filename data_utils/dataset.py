@@ -165,8 +165,7 @@ class SpeechDataset:
         if self.store is None:
             heard = self.heard(index, epoch)
         else:
-            variant = int(rng.integers(self.store.num_variants))
-            heard = self.store.arrays(index, variant)[_FIELD]
+            heard = self.store.draw(index, rng)[_FIELD]
         normalised = self.normalizer(heard)
         if self.augmentation is not None:
             normalised = self.augmentation.features(normalised, rng)

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
+import numpy as np
+
 from data_utils.atomic import check_place, write_atomically
 from data_utils.audio import AudioError
 from data_utils.errors import InputError
@@ -239,6 +241,10 @@ class Store:
             return self._layout.decode(found.block(entry), found.spans[entry])
         except DamagedError as error:
             raise AudioError(f"{error}; {_AGAIN}, which mends it") from None
+
+    def draw(self, index: int, rng: np.random.Generator) -> Arrays:
+        """`arrays` of one of the item's variants, by a draw of `rng`."""
+        return self.arrays(index, int(rng.integers(self.num_variants)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_indexes": {}}

@@ -188,7 +188,7 @@ class NoisySpeech:
         if self.store is None:
             return self.arrays(index, epoch - 1)
         rng = utterance_rng(self.seed, epoch, self.speech[index].key)
-        return self.store.arrays(index, int(rng.integers(self.store.num_variants)))
+        return self.store.draw(index, rng)
 
     def _collated(
         self,

@@ -182,7 +182,7 @@ class SongChunks:
         if self.store is None:
             return self.arrays(index)
         rng = utterance_rng(self.seed, epoch, self.chunks[index].key)
-        return self.store.arrays(index, int(rng.integers(self.store.num_variants)))
+        return self.store.draw(index, rng)
 
 
 def song_chunks(song: Song, settings: SongSettings) -> Iterator[Chunk]:

@@ -113,6 +113,21 @@ def test_every_example_comes_back(settings: StoreSettings, dtype: str) -> None:
                 np.testing.assert_allclose(values, expected[name], rtol=0, atol=atol)
 
 
+def test_a_draw_is_each_of_the_variants_and_follows_from_the_generator(
+    settings: StoreSettings,
+) -> None:
+    written(settings)
+    found, source = opened(settings), Numbers()
+    of = [source.arrays(7, variant) for variant in range(2)]
+    drawn = []
+    for seed in range(30):
+        arrays, again = (found.draw(7, np.random.default_rng(seed)) for _ in range(2))
+        assert all(np.array_equal(arrays[name], again[name]) for name in arrays)
+        [variant] = [v for v in (0, 1) if all(np.array_equal(arrays[n], of[v][n]) for n in of[v])]
+        drawn.append(variant)
+    assert 5 < sum(drawn) < 25
+
+
 def test_the_size_is_that_of_the_shards(settings: StoreSettings) -> None:
     report = written(settings)
     total = sum(path.stat().st_size for path in Path(settings.store_dir).glob("shard-*"))

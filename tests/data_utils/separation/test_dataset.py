@@ -210,6 +210,7 @@ class Variants:
     """In the place of a store: each example is full of its variant's number."""
 
     num_variants = 4
+    draw = Store.draw
 
     def arrays(self, index: int, variant: int) -> dict[str, np.ndarray]:
         return dict.fromkeys(("mixture", *STEMS), np.full((5, SMALL.F), variant, np.float32))
