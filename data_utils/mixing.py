@@ -5,6 +5,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+LEVEL_DB = -25.0
+"""RMS level (dBFS) to which a mixture is brought before a network hears it: its parts are scaled by
+the same factor. The peaks of most mixtures then stay below full scale, and quiet parts count in a
+loss as loud ones do."""
+
 
 def mix(
     clean: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float

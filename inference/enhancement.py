@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_utils.audio import level_db
-from data_utils.enhancement.dataset import TARGET_DB
+from data_utils.mixing import LEVEL_DB
 from inference.masking import Masking, Separate, Spectrum, level_of, write_parts
 from model_utils.description import needed
 from model_utils.enhancer import Enhancer
@@ -107,4 +107,4 @@ class EnhancementPredictor:
 
 def _gain(level: float) -> np.float32:
     """The factor that brings a recording of `level` dBFS to that of the mixtures in training."""
-    return np.float32(10 ** ((TARGET_DB - level) / 20) if level > -np.inf else 1)
+    return np.float32(10 ** ((LEVEL_DB - level) / 20) if level > -np.inf else 1)

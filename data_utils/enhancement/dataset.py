@@ -25,13 +25,9 @@ from data_utils.enhancement.settings import SpectrumSettings
 from data_utils.examples import read_each
 from data_utils.excerpts import Excerpts
 from data_utils.masks import ideal_mask
-from data_utils.mixing import mix
+from data_utils.mixing import LEVEL_DB, mix
 from data_utils.stft import Stft
 from data_utils.store import Field, Store
-
-TARGET_DB = -25.0
-"""RMS level (dBFS) to which a mixture is brought before the network hears it: its speech and its
-noise are scaled by the same factor. The peaks of most mixtures then stay below full scale."""
 
 _DRAWS = 100  # of parts, until one is not silent
 
@@ -67,7 +63,7 @@ class NoisyPair:
     """A mixture to be enhanced, and what it should become."""
 
     noisy: Wave
-    """Float32 [samples], at `TARGET_DB`."""
+    """Float32 [samples], at `LEVEL_DB`."""
     clean: Wave
     """The speech in it, float32 [samples]."""
     name: str
@@ -300,12 +296,12 @@ class _Mixer:
         raise AudioError(f"{name}: silent (below {SILENCE_DB:.0f} dBFS)")
 
     def mixture(self, speech: Wave, snr_db: float, rng: np.random.Generator) -> tuple[Wave, Wave]:
-        """Speech and noise at `snr_db`, their sum at `TARGET_DB`; both float32 `[samples]`."""
+        """Speech and noise at `snr_db`, their sum at `LEVEL_DB`; both float32 `[samples]`."""
         for _ in range(_DRAWS):
             chosen, position = int(rng.integers(len(self._noises))), float(rng.random())
             noise = self._noises.part(chosen, position, len(speech))
             if noise is not None and level_db(noise) >= SILENCE_DB:
                 mixed, scaled = mix(speech, noise, snr_db)
-                gain = loudness_gain(mixed, TARGET_DB)
+                gain = loudness_gain(mixed, LEVEL_DB)
                 return speech * gain, scaled * gain
         raise AudioError(f"no noise that can be heard in {_DRAWS} draws; mend the list of noises")

@@ -20,12 +20,10 @@ from data_utils.augmentation.pipeline import utterance_rng
 from data_utils.cache import RecordingCache
 from data_utils.errors import InputError
 from data_utils.examples import read_each
+from data_utils.mixing import LEVEL_DB
 from data_utils.separation.settings import STEMS, SongSettings
 from data_utils.separation.songs import Song
 from data_utils.store import Field, Store
-
-LEVEL_DB = -25.0
-"""RMS level of each chunk's mixture (dBFS): quiet parts count in the loss as loud ones do."""
 
 _ROUNDING = 1e-6
 """Seconds by which a sum of settings may miss the song's length that it equals."""

@@ -13,15 +13,12 @@ from data_utils import excerpts
 from data_utils.audio import AudioError, level_db
 from data_utils.cache import RecordingCache
 from data_utils.enhancement import dataset as dataset_module
-from data_utils.enhancement.dataset import (
-    TARGET_DB,
-    NoisyPairs,
-    NoisySpeech,
-)
+from data_utils.enhancement.dataset import NoisyPairs, NoisySpeech
 from data_utils.enhancement.lists import RecordingList, read_list
 from data_utils.enhancement.settings import SpectrumSettings
 from data_utils.loader import Loader
 from data_utils.masks import ideal_mask
+from data_utils.mixing import LEVEL_DB
 from data_utils.settings import StoreSettings
 from data_utils.stft import Stft
 from data_utils.store import Store, write_store
@@ -83,7 +80,7 @@ def test_an_example_is_a_mixture_at_one_of_the_ratios(
         assert np.allclose(example["clean"], gain * original, atol=1e-5)
         # Level of the mixture: -25 dB is the sum of both powers.
         speech_power = gain**2 * 0.1**2 / 2
-        noise_power = 10 ** (TARGET_DB / 10) - speech_power
+        noise_power = 10 ** (LEVEL_DB / 10) - speech_power
         found.add(round(10 * np.log10(speech_power / noise_power)))
     assert found == {-5, 0}
 
@@ -107,7 +104,7 @@ def test_the_mask_is_that_of_what_was_mixed(
     heard = np.abs(parts[0]) + np.abs(parts[1]) > 1e-3
     assert heard.mean() > 0.3
     assert np.allclose(example["mask"][heard], expected[heard], atol=1e-3)
-    gain = 10 ** ((TARGET_DB - level_db(mixture)) / 20)
+    gain = 10 ** ((LEVEL_DB - level_db(mixture)) / 20)
     noisy = np.abs(STFT.forward(mixture)) * gain
     assert np.allclose(example["noisy"], noisy, atol=1e-5)
 
@@ -297,7 +294,7 @@ def test_pairs_are_every_recording_at_every_ratio(
         assert pairs.where(index) == f"{speech.where(recording)} at {ratio:g} dB"
         noise = pair.noisy - pair.clean
         assert 10 * np.log10(energy(pair.clean) / energy(noise)) == pytest.approx(ratio, abs=0.01)
-        assert level_db(pair.noisy) == pytest.approx(TARGET_DB, abs=0.01)
+        assert level_db(pair.noisy) == pytest.approx(LEVEL_DB, abs=0.01)
         original = tone(SPEECH_HZ[recording], float(speech.durations[recording]))
         assert np.allclose(pair.clean / pair.clean.max(), original / original.max(), atol=1e-4)
     # Nothing but the ratio differs between the three mixtures of a recording.

@@ -15,7 +15,8 @@ from songs import RATE, SMALL, write_song
 from data_utils.audio import AudioError
 from data_utils.cache import RecordingCache
 from data_utils.errors import InputError
-from data_utils.separation.dataset import LEVEL_DB, SongChunks, song_chunks
+from data_utils.mixing import LEVEL_DB
+from data_utils.separation.dataset import SongChunks, song_chunks
 from data_utils.separation.settings import STEMS, SongSettings
 from data_utils.separation.songs import Song, find_songs, read_songs, write_manifest
 from data_utils.settings import StoreSettings
