@@ -4,7 +4,6 @@ from data_utils.cache import RecordingCache
 from data_utils.enhancement.dataset import NoisyPairs, NoisySpeech
 from data_utils.enhancement.lists import named_list
 from data_utils.enhancement.settings import NoisyCorpusSettings, check_corpus
-from data_utils.loader import num_loaders
 from data_utils.settings import BatchSettings, StoreSettings
 from data_utils.store import Store
 from model_utils import distributed, runtime
@@ -29,7 +28,7 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     enhancer = resolve(options, resumed)
     options = options.replaced(enhancer.spectrum, enhancer.network)
     print(options.table(), flush=True)
-    cache = _cache(options)
+    cache = RecordingCache.of(options[BatchSettings])
     training = _training(options, enhancer, cache)
     scored = {} if run.test_off else _scored(options, enhancer, cache)
     device = runtime.prepare(options[DeviceSettings])
@@ -49,7 +48,8 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
 def open_source(options: Options) -> NoisySpeech:
     """What `options` train on, see `job.open_source`."""
     print(options.table(), flush=True)
-    return _training(options, resolve(options, None), _cache(options))
+    cache = RecordingCache.of(options[BatchSettings])
+    return _training(options, resolve(options, None), cache)
 
 
 def _training(options: Options, enhancer: Enhancer, cache: RecordingCache) -> NoisySpeech:
@@ -82,8 +82,3 @@ def _scored(options: Options, enhancer: Enhancer, cache: RecordingCache) -> dict
         for name, (clean, noise) in lists.items()
         if clean and noise
     }
-
-
-def _cache(options: Options) -> RecordingCache:
-    batching = options[BatchSettings]
-    return RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))

@@ -7,7 +7,6 @@ from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.cache import RecordingCache
 from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
-from data_utils.loader import num_loaders
 from data_utils.settings import BatchSettings, CorpusSettings, StoreSettings
 from model_utils import differences, distributed, notices, runtime
 from model_utils.corpus import Corpus, open_corpus
@@ -66,15 +65,14 @@ def _opened(options: Options, recogniser: Recogniser) -> tuple[Options, Corpus]:
     notes: list[str] = []
     augmentation = AugmentationPipeline.load(files.augment_conf_path, warn=notes.append)
     print("\n".join([options.table(), *notes]), flush=True)
-    batching, run, mode = options[BatchSettings], options[RunSettings], options[ModeSettings].mode
-    cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
+    run, mode = options[RunSettings], options[ModeSettings].mode
     corpus = open_corpus(
         recogniser,
         files,
         augmentation,
         run.seed,
         score=mode != "process_data" and not run.test_off,
-        cache=cache,
+        cache=RecordingCache.of(options[BatchSettings]),
         store=options[StoreSettings] if mode == "fast_train" else None,
     )
     return options, corpus

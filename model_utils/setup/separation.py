@@ -4,7 +4,6 @@ import sys
 
 from data_utils.cache import RecordingCache
 from data_utils.errors import InputError
-from data_utils.loader import num_loaders
 from data_utils.separation.dataset import SongChunks
 from data_utils.separation.songs import read_songs
 from data_utils.settings import BatchSettings, StoreSettings
@@ -58,9 +57,9 @@ def open_source(options: Options) -> SongChunks:
 
 
 def _chunks(options: Options, separator: Separator) -> SongChunks:
-    batching, mode = options[BatchSettings], options[ModeSettings].mode
+    mode = options[ModeSettings].mode
     songs = read_songs(separator.songs.train_manifest, separator.songs.train_dataset)
-    cache = RecordingCache(batching.audio_cache_mb * 2**20 // num_loaders(batching.num_workers))
+    cache = RecordingCache.of(options[BatchSettings])
     chunks = SongChunks(songs, separator.songs, options[RunSettings].seed, cache=cache)
     for note in chunks.notes:
         print(note, file=sys.stderr)

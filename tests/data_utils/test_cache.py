@@ -12,6 +12,7 @@ from data_utils import dataset as dataset_module
 from data_utils.cache import RecordingCache
 from data_utils.manifest import Manifest
 from data_utils.normalizer import Normalizer
+from data_utils.settings import BatchSettings
 from data_utils.text import Vocabulary
 from model_utils.recogniser import Recogniser
 from model_utils.settings import NetworkSettings
@@ -42,6 +43,12 @@ def test_whatever_fits_is_read_once_and_the_rest_each_time(
             room -= 4 * sizes[name]
             kept.add(name)
         assert cache.room == room >= 0
+
+
+@pytest.mark.parametrize(("workers", "each"), [(0, 6), (1, 6), (2, 3), (3, 2)])
+def test_all_processes_together_keep_what_the_user_allows(workers: int, each: int) -> None:
+    batching = BatchSettings(audio_cache_mb=6, num_workers=workers)
+    assert RecordingCache.of(batching).room == each * 1024 * 1024
 
 
 @pytest.mark.parametrize("capacity", [0, 1000])
