@@ -13,8 +13,7 @@ from data_utils.cache import RecordingCache
 from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest
-from data_utils.settings import CorpusSettings, StoreSettings
-from data_utils.store import Store
+from data_utils.settings import CorpusSettings
 from model_utils.recogniser import Recogniser
 
 SHOWN_PROBLEMS = 10
@@ -50,7 +49,6 @@ def open_corpus(
     seed: int,
     score: bool = True,
     cache: RecordingCache | None = None,
-    store: StoreSettings | None = None,
 ) -> Corpus:
     """Open the manifests, and leave out of the training what no loss can be computed for.
 
@@ -61,7 +59,6 @@ def open_corpus(
         seed: of the augmentation.
         score: whether dev and test sets are wanted.
         cache: keeps decoded recordings, of all sets together.
-        store: where the training set's features are stored; None computes them.
 
     Raises:
         InputError: a manifest cannot be used, or nothing of the training set can.
@@ -77,8 +74,6 @@ def open_corpus(
             f"check that vocabulary and manifest belong together"
         )
     training.manifest = manifest.select(kept)
-    if store is not None:
-        training.store = Store.open(store.store_dir, training.fingerprint(), store)
     scored = {"dev": settings.dev_manifest, "test": settings.test_manifest} if score else {}
     corpus = Corpus(
         training,

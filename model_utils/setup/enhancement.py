@@ -4,8 +4,7 @@ from data_utils.cache import RecordingCache
 from data_utils.enhancement.dataset import NoisyPairs, NoisySpeech
 from data_utils.enhancement.lists import named_list
 from data_utils.enhancement.settings import NoisyCorpusSettings, check_corpus
-from data_utils.settings import BatchSettings, StoreSettings
-from data_utils.store import Store
+from data_utils.settings import BatchSettings
 from model_utils import distributed, runtime
 from model_utils.enhancer import Enhancer, resolve
 from model_utils.options import Options
@@ -13,11 +12,10 @@ from model_utils.pretrained import other_weights
 from model_utils.settings import (
     DeviceSettings,
     MaskLossSettings,
-    ModeSettings,
     OptimisationSettings,
     RunSettings,
 )
-from model_utils.setup.job import Job
+from model_utils.setup.job import Job, opened_store
 from model_utils.trainer.checkpoint import Checkpoint
 
 
@@ -64,9 +62,7 @@ def _training(options: Options, enhancer: Enhancer, cache: RecordingCache) -> No
         options[RunSettings].seed,
         cache,
     )
-    if options[ModeSettings].mode == "fast_train":
-        store = options[StoreSettings]
-        training.store = Store.open(store.store_dir, training.fingerprint(), store)
+    training.store = opened_store(options, training)
     return training
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from data_utils.errors import InputError
-from data_utils.settings import BatchSettings
-from data_utils.store import Source
+from data_utils.settings import BatchSettings, StoreSettings
+from data_utils.store import Source, Store
 from model_utils.options import Options
 from model_utils.runtime import Device
-from model_utils.settings import TaskSettings
+from model_utils.settings import ModeSettings, TaskSettings
 from model_utils.trainer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -65,6 +65,18 @@ def open_source(options: Options) -> Storable:
         InputError: something that the options name is missing or does not fit.
     """
     return cast(Storable, _module(options).open_source(options))
+
+
+def opened_store(options: Options, source: Storable) -> Store | None:
+    """The stored examples of `source` where `options` train from them, None where from recordings.
+
+    Raises:
+        InputError: they are not there, or were made with something else.
+    """
+    if options[ModeSettings].mode != "fast_train":
+        return None
+    settings = options[StoreSettings]
+    return Store.open(settings.store_dir, source.fingerprint(), settings)
 
 
 def _module(options: Options) -> Any:

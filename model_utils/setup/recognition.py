@@ -20,7 +20,7 @@ from model_utils.settings import (
     OptimisationSettings,
     RunSettings,
 )
-from model_utils.setup.job import Job
+from model_utils.setup.job import Job, opened_store
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
@@ -65,16 +65,16 @@ def _opened(options: Options, recogniser: Recogniser) -> tuple[Options, Corpus]:
     notes: list[str] = []
     augmentation = AugmentationPipeline.load(files.augment_conf_path, warn=notes.append)
     print("\n".join([options.table(), *notes]), flush=True)
-    run, mode = options[RunSettings], options[ModeSettings].mode
+    run = options[RunSettings]
     corpus = open_corpus(
         recogniser,
         files,
         augmentation,
         run.seed,
-        score=mode != "process_data" and not run.test_off,
+        score=options[ModeSettings].mode != "process_data" and not run.test_off,
         cache=RecordingCache.of(options[BatchSettings]),
-        store=options[StoreSettings] if mode == "fast_train" else None,
     )
+    corpus.training.store = opened_store(options, corpus.training)
     return options, corpus
 
 

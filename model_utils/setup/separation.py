@@ -7,20 +7,18 @@ from data_utils.errors import InputError
 from data_utils.separation.dataset import SongChunks
 from data_utils.separation.songs import read_songs
 from data_utils.settings import BatchSettings, StoreSettings
-from data_utils.store import Store
 from model_utils import distributed, runtime
 from model_utils.options import Options
 from model_utils.pretrained import other_weights
 from model_utils.separator import Separator, resolve
 from model_utils.settings import (
     DeviceSettings,
-    ModeSettings,
     OptimisationSettings,
     RunSettings,
     SeparatorSettings,
     StemLossSettings,
 )
-from model_utils.setup.job import Job
+from model_utils.setup.job import Job, opened_store
 from model_utils.trainer.checkpoint import Checkpoint
 
 
@@ -57,13 +55,10 @@ def open_source(options: Options) -> SongChunks:
 
 
 def _chunks(options: Options, separator: Separator) -> SongChunks:
-    mode = options[ModeSettings].mode
     songs = read_songs(separator.songs.train_manifest, separator.songs.train_dataset)
     cache = RecordingCache.of(options[BatchSettings])
     chunks = SongChunks(songs, separator.songs, options[RunSettings].seed, cache=cache)
     for note in chunks.notes:
         print(note, file=sys.stderr)
-    if mode == "fast_train":
-        store = options[StoreSettings]
-        chunks.store = Store.open(store.store_dir, chunks.fingerprint(), store)
+    chunks.store = opened_store(options, chunks)
     return chunks
