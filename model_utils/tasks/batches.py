@@ -1,6 +1,7 @@
 """What every task does alike: a dataset in batches, shared by processes, loaded ahead."""
 
 import itertools
+import sys
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,6 +76,7 @@ class BatchedTask(ABC, Generic[BatchType]):
         self.seed = seed
         self.parts = parts
         self.shares = parts * distributed.world_size()
+        self._told: set[str] = set()
         self._num_batches = sampling.num_batches(training.durations, batching, self.shares)
         self._loader: Loader[Any] = Loader({"train": training, **scored}, batching.num_workers)
 
@@ -152,6 +154,12 @@ class BatchedTask(ABC, Generic[BatchType]):
     def left_out(self) -> Iterable[str]:
         """Items that are not trained on, where and why: what is known before training."""
         return ()
+
+    def _tell_once(self, problem: str) -> None:
+        """Name an item that could not be scored; it is so in every epoch."""
+        if problem not in self._told:
+            self._told.add(problem)
+            print(f"left out of the score: {problem}", file=sys.stderr)
 
     def no_losses(self) -> Tensor:
         """Without an item: nothing, or a zero by way of the sums over all processes."""

@@ -1,6 +1,5 @@
 """Speech enhancement: mask networks trained on mixtures, scored by what one would hear."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -87,7 +86,6 @@ class EnhancementTask(BatchedTask[NoisyBatch]):
         self.loss = loss or MaskLossSettings()
         self._scored = dict(scored)
         self._problems = training.speech.problems
-        self._told: set[str] = set()
         self._before: dict[str, Quality] = {}
         """What the sets sound like unprocessed: the same in every epoch."""
         paddle.seed(seed)
@@ -156,11 +154,6 @@ class EnhancementTask(BatchedTask[NoisyBatch]):
             pictures=pictures,
             sounds=sounds,
         )
-
-    def _tell_once(self, problem: str) -> None:
-        if problem not in self._told:
-            self._told.add(problem)
-            print(f"left out of the score: {problem}", file=sys.stderr)
 
     def describe(self) -> dict[str, Any]:
         """What a checkpoint holds beside the weights."""

@@ -1,7 +1,6 @@
 """Speech recognition: DeepSpeech2 trained with CTC, scored by greedy decoding and error rate."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -128,7 +127,6 @@ class RecognitionTask(BatchedTask[Batch]):
         self.recogniser = recogniser
         self._corpus = corpus
         self.loss = loss or LossSettings()
-        self._told: set[str] = set()
         paddle.seed(seed)
         self.network: DeepSpeech2 = recogniser.build(compile_convolutions)
 
@@ -187,11 +185,6 @@ class RecognitionTask(BatchedTask[Batch]):
         elif rate >= 1:
             collapse = f"the error rate is {rate:.2f}"
         return Score("cer", rate, detail=counts.detail, collapse=collapse)
-
-    def _tell_once(self, problem: str) -> None:
-        if problem not in self._told:
-            self._told.add(problem)
-            print(f"left out of the score: {problem}", file=sys.stderr)
 
     def describe(self) -> dict[str, Any]:
         """What a checkpoint holds beside the weights."""

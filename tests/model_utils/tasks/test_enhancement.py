@@ -112,6 +112,18 @@ def test_without_pesq_the_score_is_stoi(make_task: Make, monkeypatch: pytest.Mon
     assert "pesq" not in score.detail
 
 
+def test_what_cannot_be_scored_is_told_once(
+    make_task: Make, lists: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with make_task() as task:
+        (lists / "clean" / "2.wav").unlink()
+        task.network.eval()
+        for _ in range(2):
+            task.score("dev")
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("left out of the score: ") and "2.wav: file not found" in line
+
+
 def options(*argv: str) -> Options:
     return parse_task("train.py", TASKS, ["--task=enhancement", *argv])
 
