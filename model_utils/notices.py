@@ -9,31 +9,36 @@ from data_utils.sampling import is_too_few
 from data_utils.settings import BatchSettings
 from model_utils import differences, runtime
 from model_utils.options import Options, command_again
-from model_utils.settings import ScheduleSettings
+from model_utils.settings import ScheduleSettings, TaskSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from model_utils.tasks.batches import BatchedTask
-    from model_utils.tasks.recognition import RecognitionTask
     from model_utils.trainer.loop import Trainer
 
 FAINT = 0.01
 """A rate below this share of `learning_rate` is pointed out when a run is resumed."""
 
+DEV_OPTIONS = {
+    "recognition": "--dev_manifest=FILE",
+    "enhancement": "--dev_clean=LIST --dev_noise=LIST",
+}
+"""What gives a task a set that decides which epoch is best."""
 
-def of_corpus(task: "RecognitionTask", options: Options) -> None:
+
+def of_corpus(task: "BatchedTask[Any]", options: Options) -> None:
     """Warn of a test set that decides, and of a corpus smaller than a batch."""
     if task.score_sets == ["test"]:
         _aside(
-            "warning: no dev_manifest: the test set decides which epoch is best, so its figure "
-            "flatters; --dev_manifest=FILE lets other data decide"
+            f"warning: no dev set: the test set decides which epoch is best, so its figure "
+            f"flatters; {DEV_OPTIONS[options[TaskSettings].task]} lets other data decide"
         )
     batching, count = options[BatchSettings], len(task.training.durations)
     if batching.batch_seconds is None and is_too_few(count, batching.batch_size * task.shares):
         shares = f" x {task.shares} (--accumulate, devices)" if task.shares > 1 else ""
         _aside(
-            f"warning: {count} utterances are fewer than batch_size {batching.batch_size}{shares}: "
+            f"warning: {count} items are fewer than batch_size {batching.batch_size}{shares}: "
             f"every epoch is one short batch"
         )
 

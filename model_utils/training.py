@@ -61,6 +61,7 @@ def train(options: Options) -> Path | None:
     resumed = _resumed(run)
     job = open_job(options, resumed)
     _check_schedule(job)
+    notices.of_corpus(job.task, job.options)
 
     # Imports Paddle, which is set up now.
     from model_utils.trainer.loop import Trainer
@@ -122,18 +123,12 @@ def _check_optimizer(options: Options) -> None:
             )
 
 
-_SCORED_BY = {
-    "recognition": "give --dev_manifest=FILE",
-    "enhancement": "give --dev_clean=LIST --dev_noise=LIST",
-}
-"""What makes a task score its epochs."""
-
-
 def _check_schedule(job: Job) -> None:
     run, schedule = job.options[RunSettings], job.options[ScheduleSettings].lr_schedule
     if job.task.score_sets and not run.test_off:
         return
-    cure = _SCORED_BY.get(job.options[TaskSettings].task, "leave the option out")
+    dev = notices.DEV_OPTIONS.get(job.options[TaskSettings].task)
+    cure = f"give {dev}" if dev else "leave the option out"
     if schedule == "plateau":
         raise InputError(
             f"--lr_schedule=plateau: nothing is scored, so the rate would never fall; {cure}"

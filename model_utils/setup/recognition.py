@@ -8,7 +8,7 @@ from data_utils.cache import RecordingCache
 from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.settings import BatchSettings, CorpusSettings, StoreSettings
-from model_utils import differences, distributed, notices, runtime
+from model_utils import differences, distributed, runtime
 from model_utils.corpus import Corpus, open_corpus
 from model_utils.options import Options
 from model_utils.pretrained import Pretrained, extended
@@ -41,7 +41,6 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     compiled, loss = device.compile_convolutions, options[LossSettings]
     task = RecognitionTask(recogniser, corpus, batching, seed, compiled, parts, loss)
     print(f"{stamp()} 训练数据数量：{len(corpus.training.manifest)}\n", flush=True)
-    notices.of_corpus(task, options)
     return Job(task, device, options, None if pretrained is None else pretrained.start)
 
 

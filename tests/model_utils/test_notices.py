@@ -1,6 +1,7 @@
 """What is said of a run before it begins and when it ends."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,30 +11,48 @@ import pytest
 from regression import DEVICE, train
 
 from model_utils import notices
-from model_utils.options import parse
-from model_utils.settings import TRAINING, ScheduleSettings
+from model_utils.options import parse, parse_task
+from model_utils.settings import TASKS, TRAINING, ScheduleSettings
 from model_utils.trainer import checkpoint
 
 
-def corpus(utterances: int, shares: int) -> Any:
+def corpus(items: int, shares: int, score_sets: Sequence[str] = ("dev",)) -> Any:
     """As much of a task as counts here."""
-    training = SimpleNamespace(durations=range(utterances))
-    return SimpleNamespace(score_sets=["dev"], training=training, shares=shares)
+    training = SimpleNamespace(durations=range(items))
+    return SimpleNamespace(score_sets=list(score_sets), training=training, shares=shares)
 
 
 @pytest.mark.parametrize(
-    ("utterances", "shares", "expected"),
+    ("items", "shares", "expected"),
     [
         (16, 1, ""),
-        (15, 1, "warning: 15 utterances are fewer than batch_size 16: every epoch is one short"),
+        (15, 1, "warning: 15 items are fewer than batch_size 16: every epoch is one short"),
         (64, 4, ""),
-        (63, 4, "63 utterances are fewer than batch_size 16 x 4 (--accumulate, devices): every"),
+        (63, 4, "63 items are fewer than batch_size 16 x 4 (--accumulate, devices): every"),
     ],
 )
-def test_fewer_utterances_than_all_shares_of_a_batch_hold(
-    utterances: int, shares: int, expected: str, capsys: pytest.CaptureFixture[str]
+def test_fewer_items_than_all_shares_of_a_batch_hold(
+    items: int, shares: int, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    notices.of_corpus(corpus(utterances, shares), parse("train.py", TRAINING, ["--batch_size=16"]))
+    notices.of_corpus(corpus(items, shares), parse("train.py", TRAINING, ["--batch_size=16"]))
+    said = capsys.readouterr().err
+    assert expected in said and bool(said) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("task", "score_sets", "expected"),
+    [
+        ("recognition", ["test"], "flatters; --dev_manifest=FILE lets other data decide"),
+        ("enhancement", ["test"], "flatters; --dev_clean=LIST --dev_noise=LIST lets other data"),
+        ("enhancement", ["dev", "test"], ""),
+        ("separation", [], ""),
+    ],
+)
+def test_a_test_set_that_decides_is_pointed_out(
+    task: str, score_sets: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = parse_task("train.py", TASKS, [f"--task={task}"])
+    notices.of_corpus(corpus(100, 1, score_sets), options)
     said = capsys.readouterr().err
     assert expected in said and bool(said) == bool(expected)
 
