@@ -126,26 +126,23 @@ def of_resumed(
         print(line)
 
 
-def of_end(trainer: "Trainer", stopped: str) -> None:
+def of_end(trainer: "Trainer", options: Options, stopped: str) -> None:
     """Say where things are, and after an early end how to go on.
 
     Args:
         trainer: when it is done.
+        options: of the run.
         stopped: why it ended early; empty where it did not.
     """
     if stopped:
-        print(f"{stopped}; to go on: {_going_on(trainer)}")
+        print(f"{stopped}; to go on: {_going_on(trainer, options)}")
     print(f"model: {trainer.keeper.last}")
     if trainer.progress.best is not None:
         print(f"best: {_best(trainer)}")
     print(f"curves: visualdl --logdir={trainer.run.log_dir}")
 
 
-_ALIASES = {"start": "start_epoch", "load_model": "resume_model"}
-"""Other names of what such a command changes."""
-
-
-def _going_on(trainer: "Trainer") -> str:
+def _going_on(trainer: "Trainer", options: Options) -> str:
     """The command that goes on from what was saved last, without what only began the run."""
     run = trainer.run
     changed: dict[str, Any] = {"resume_model": trainer.keeper.last}
@@ -155,12 +152,11 @@ def _going_on(trainer: "Trainer") -> str:
         changed["start_epoch"] = 0
     if not run.load_optimizer:
         changed["load_optimizer"] = True
-    if trainer.options.get("extend_vocab"):
+    if options.as_dict().get("extend_vocab"):
         changed["extend_vocab"] = False
     if run.max_steps is not None and trainer.progress.step >= run.max_steps:
         changed["max_steps"] = None
-    aliases = [name for name, own in _ALIASES.items() if own in changed]
-    return command_again(without=aliases, **changed)
+    return command_again(options, **changed)
 
 
 def _of_best(trainer: "Trainer") -> None:

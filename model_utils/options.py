@@ -61,6 +61,12 @@ class Options:
         changed = self._groups | {type(group): group for group in groups}
         return Options(self.command, changed, self.given)
 
+    def spellings(self, names: Collection[str]) -> set[str]:
+        """These options and their other names."""
+        fields = [field for group in self._groups for field in dataclasses.fields(group)]
+        others = {a for f in fields if f.name in names for a in f.metadata["aliases"]}
+        return {*names, *others}
+
     def as_dict(self) -> dict[str, Any]:
         """Every option by name, for the table and the checkpoint."""
         return {
@@ -218,23 +224,26 @@ def _task_named(arguments: Sequence[str]) -> tuple[str, str] | None:
     return None if named is None else (str(named), f"{found.config}: task")
 
 
-def command_again(script: str | None = None, without: Collection[str] = (), **changed: Any) -> str:
+def command_again(
+    options: Options, script: str | None = None, without: Collection[str] = (), **changed: Any
+) -> str:
     """The command that was typed, with other values of some options.
 
     Args:
+        options: that it was read as.
         script: that takes the same options; None: the one that was typed.
         without: options that are left out.
         changed: options with their new values.
     """
-    kept, skip, dropped = [], False, {*without, *changed}
+    kept, skip, dropped = [], False, options.spellings({*without, *changed})
     for argument in sys.argv[1:]:
         name = argument.lstrip("-").partition("=")[0]
         if argument.startswith("-") or not skip:
             skip = argument.startswith("-") and name in dropped
             if not skip:
                 kept.append(argument)
-    options = [f"--{name}={value}" for name, value in changed.items()]
-    return shlex.join(["python", script or _typed(), *kept, *options])
+    new = [f"--{name}={value}" for name, value in changed.items()]
+    return shlex.join(["python", script or _typed(), *kept, *new])
 
 
 def _typed() -> str:

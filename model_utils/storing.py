@@ -37,4 +37,4 @@ def process_data(options: Options) -> None:
     if len(report.left_out) > SHOWN:
         print(f"left out: {len(report.left_out) - SHOWN} more like these")
     print(f"stored in {settings.store_dir}: {report}")
-    print(f"to train from it: {command_again(without=('m',), mode='fast_train')}")
+    print(f"to train from it: {command_again(options, mode='fast_train')}")

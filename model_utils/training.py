@@ -83,7 +83,7 @@ def train(options: Options) -> Path | None:
         if run.dry_run:
             return None
         stopped = trainer.train()
-        notices.of_end(trainer, stopped)
+        notices.of_end(trainer, job.options, stopped)
         return trainer.log.folder
 
 

@@ -81,7 +81,7 @@ def main() -> None:
     print(f"lowest loss at a rate of {found.rates[found.lowest]:.2g}")
     print(f"suggestion: {suggestion:g}, a tenth of it; the picture: {settings.output_path}")
     own = [field.name for field in dataclasses.fields(FinderSettings)]
-    again = command_again("train.py", without=[*own, "lr"], learning_rate=f"{suggestion:g}")
+    again = command_again(options, "train.py", without=own, learning_rate=f"{suggestion:g}")
     print(f"to train with it: {again}")
 
 

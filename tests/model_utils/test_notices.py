@@ -69,7 +69,7 @@ def test_a_limit_of_steps_that_was_not_reached_still_holds(
     trainer = train(tmp_path, num_epoch=1)  # of five steps
     trainer.run = replace(trainer.run, max_steps=limit)
     capsys.readouterr()
-    notices.of_end(trainer, "stopped as asked")
+    notices.of_end(trainer, parse("train.py", TRAINING, []), "stopped as asked")
     model = tmp_path / "param" / "1.pdparams"
     options = f"--resume_model={model} --max_steps=None"
     if not is_reached:

@@ -25,6 +25,7 @@ from model_utils.options import (
     Options,
     Reserved,
     TaskOptions,
+    command_again,
     parse,
     parse_task,
     run_command,
@@ -519,6 +520,31 @@ def test_settings_import_neither_numpy_nor_paddle(module: str) -> None:
     ).stdout.split()
     assert module in loaded
     assert not {"numpy", "paddle", "scipy", "librosa", "matplotlib", "visualdl"} & set(loaded)
+
+
+# A command to be typed next
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        ("--count=4 --loud", "--count=4 --loud --ratio=0.5"),
+        ("--ratio=2 --share 3 -r 4 -r=5 --count 4", "--count 4 --ratio=0.5"),
+        ("--share=-3 --path p --loud", "--loud --ratio=0.5"),
+        ("--path=p --files a b", "--files a b --ratio=0.5"),
+    ],
+)
+def test_a_command_again_has_each_option_once_by_whatever_name(
+    typed: str, again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tools/some.py", *typed.split()])
+    options = read()
+    assert command_again(options, without=["path"], ratio=0.5) == f"python tools/some.py {again}"
+    monkeypatch.setattr(sys, "argv", ["tools/some.py", "--name=two words"])
+    assert (
+        command_again(options, "train.py", count=2)
+        == "python train.py '--name=two words' --count=2"
+    )
 
 
 # One command, several tasks
