@@ -19,13 +19,16 @@ _MAY_CHANGE |= {"num_workers", "audio_cache_mb", "output_model_dir", "log_dir", 
 _MAY_CHANGE |= {"use_gpu", "engine", "num_threads", "nproc_per_node", "extend_vocab"}
 _MAY_CHANGE |= {"max_steps", "early_stopping", "keep_ckpt", "keep_epochs", "dry_run"}
 _MAY_CHANGE |= {"watchdog_seconds", "load_optimizer", "start_epoch", "clean_logs", "trainer"}
-_MAY_CHANGE |= {"mode", "store_dir", "store_dtype", "num_variants"}
+_MAY_CHANGE |= {"store_dir"}
+_OF_STORE = {"store_dtype", "num_variants"}
+"""What reaches nothing unless examples come from a store, before and now."""
 
 _BATCHES = "other batches, and another number of them in an epoch, by which the schedule counts"
 _DATA = "what is no longer among the utterances is forgotten little by little"
 _SCORES = "scores of other utterances are not to be compared, the best so far is kept all the same"
 _RATE = "the rate goes on as this schedule has it at this place"
 _DRAWS = "from here on other draws than the run without a stop would have made"
+_STORED = "from here on other examples than the run without a stop would have heard"
 _LOSS = "losses of before and after are not to be compared"
 _OWN = "the model's own is used"
 
@@ -44,6 +47,9 @@ _MEANING = {
     "shuffle_method": _DRAWS,
     "augment_conf_path": _DRAWS,
     "seed": _DRAWS,
+    "mode": _STORED,
+    "num_variants": _DRAWS,
+    "store_dtype": _STORED,
     "learning_rate": _RATE,
     "label_smoothing": _LOSS,
     "focal_gamma": _LOSS,
@@ -97,11 +103,14 @@ def of_plans(info: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
 def of_runs(info: Mapping[str, Any], options: Options, device: Device) -> list[str]:
     """Options, machine and Paddle that are not those of the run that a checkpoint's JSON tells."""
     lines = []
-    before: Mapping[str, Any] = info.get("options", {})
-    for name, now in sorted(options.as_dict().items()):
+    before, current = info.get("options", {}), options.as_dict()
+    silent = set(_MAY_CHANGE)
+    if not before.get("mode") == current.get("mode") == "fast_train":
+        silent |= _OF_STORE
+    for name, now in sorted(current.items()):
         was = before.get(name, now)
         was, now = (",".join(map(str, v)) if isinstance(v, list | tuple) else v for v in (was, now))
-        if was != now and name not in _MAY_CHANGE:
+        if was != now and name not in silent:
             meaning = _MEANING.get(name) or (_RATE if name.startswith("lr_") else "")
             lines.append(
                 f"changed since then: {name} was {was}, is {now}" + f": {meaning}" * bool(meaning)

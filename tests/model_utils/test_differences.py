@@ -72,6 +72,25 @@ def info(*argv: str, device: Device = HERE, paddle: str | None = None) -> dict[s
             ],
         ),
         (
+            ("--mode=train", "--num_variants=4"),
+            ("--mode=fast_train", "--store_dtype=uint8", "--store_dir=elsewhere"),
+            [
+                "mode was train, is fast_train: from here on other examples than the run without "
+                "a stop would have heard"
+            ],
+        ),
+        (
+            ("--mode=fast_train", "--num_variants=4"),
+            ("--mode=fast_train", "--store_dtype=uint8", "--store_dir=elsewhere"),
+            [
+                "num_variants was 4, is 1: from here on other draws than the run without a stop "
+                "would have made",
+                "store_dtype was float16, is uint8: from here on other examples than the run "
+                "without a stop would have heard",
+            ],
+        ),
+        (("--num_variants=4",), ("--store_dtype=uint8",), []),
+        (
             ("--vocab_path=a",),
             ("--vocab_path=b", "--extend_vocab=False", "--pretrained_model=None"),
             ["vocab_path was a, is b: the model's own is used"],
