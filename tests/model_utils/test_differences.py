@@ -13,10 +13,10 @@ from data_utils.normalizer import Normalizer
 from data_utils.settings import CorpusSettings, FeatureSettings
 from data_utils.text import Vocabulary
 from model_utils import differences, runtime
-from model_utils.options import parse
+from model_utils.options import Options, parse, parse_task
 from model_utils.recogniser import OUTPUT_LAYER, Recogniser
 from model_utils.runtime import Device
-from model_utils.settings import TRAINING, NetworkSettings
+from model_utils.settings import TASKS, TRAINING, NetworkSettings
 
 MakeCorpus = Callable[..., Corpus]
 HERE = Device("cpu", "plain", 2)
@@ -102,6 +102,21 @@ def test_options_that_changed(
 ) -> None:
     lines = differences.of_runs(info(*before), parse("train.py", TRAINING, now), HERE)
     assert lines == [f"changed since then: {line}" for line in named]
+
+
+def test_options_of_a_front_end_that_changed() -> None:
+    def options(*argv: str) -> Options:
+        return parse_task("train.py", TASKS, ["--task=enhancement", *argv])
+
+    before = {"options": options("--dev_snrs=0", "--train_noise=a").as_dict()}
+    now = options("--loss=l1", "--train_noise=b")
+    assert differences.of_runs(json.loads(json.dumps(before)), now, HERE) == [
+        "changed since then: dev_snrs was 0.0, is -5.0,0.0,5.0: scores of other utterances are not "
+        "to be compared, the best so far is kept all the same",
+        "changed since then: loss was mse, is l1: losses of before and after are not to be "
+        "compared",
+        "changed since then: train_noise was a, is b",
+    ]
 
 
 def test_what_costs_exactness_is_named_in_a_line_each() -> None:
