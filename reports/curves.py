@@ -76,7 +76,7 @@ def draw_curves(curves: dict[str, Curve], path: Path) -> None:
             axis.plot(*zip(*curves[tag], strict=True), color="tab:blue", marker=marker(curves[tag]))
             axis.set_yscale(scale)
         axis.set(title=tag, xlabel="step")
-    is_rate = all(tag.split()[-1] in _PERCENT for tag in scores)
+    is_rate = bool(scores) and all(tag.split()[-1] in _PERCENT for tag in scores)
     unit, form = (100, "{:.1f} %") if is_rate else (1, "{:.3f}")
     for tag, curve in sorted(scores.items()):
         axes[1].plot(*zip(*[(x, unit * y) for x, y in curve], strict=True), marker="o", label=tag)

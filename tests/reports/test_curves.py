@@ -4,8 +4,10 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from data_utils.errors import InputError
+from reports import curves
 from reports.curves import draw_curves, draw_run, read_curves
 
 
@@ -88,6 +90,24 @@ def test_the_picture_shows_each_curve(tmp_path: Path, tags: tuple[str, ...]) -> 
     assert drawn["Train loss"] > 100 or "Train loss" not in tags
     assert drawn["Learning rate"] > 100 or "Learning rate" not in tags
     assert drawn["rates"] > 100 or not any("cer" in tag for tag in tags)
+
+
+@pytest.mark.parametrize(
+    ("tags", "title", "unit"),
+    [
+        (("Dev cer", "Test cer"), "Character error rate", "%"),
+        (("Dev stoi",), "Score", ""),
+        ((), "Score", ""),
+    ],
+)
+def test_the_panel_of_scores_says_what_they_are(
+    tags: tuple[str, ...], title: str, unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(curves, "write_picture", lambda figure, path: drawn.append(figure))
+    draw_curves({"Train loss": [(1, 2.0)], **{tag: [(1, 0.5)] for tag in tags}}, tmp_path / "c.png")
+    axis = drawn[0].axes[1]
+    assert (axis.get_title(), axis.get_ylabel()) == (title, unit)
 
 
 def test_the_numbers_of_one_epoch_are_a_picture_too(tmp_path: Path) -> None:
