@@ -71,13 +71,14 @@ def resolve(options: Options, saved: "Checkpoint | None") -> Enhancer:
     Raises:
         InputError: options that contradict each other or the checkpoint.
     """
-    spectrum = options[SpectrumSettings]
-    check_spectrum(spectrum)
-    network = complete(options[MaskNetworkSettings], spectrum)
+    spectrum, network = options[SpectrumSettings], options[MaskNetworkSettings]
     if saved is None or saved.info is None:
-        return Enhancer(spectrum, network)
+        check_spectrum(spectrum)
+        return Enhancer(spectrum, complete(network, spectrum))
     carried = Enhancer.of(saved.info, str(saved.path))
-    given = {**vars(spectrum), **vars(network)}
+    # As they were given: what is not is the checkpoint's, and None asks for nothing else.
+    values = {**vars(spectrum), **vars(network)}
+    given = {name: value for name, value in values.items() if value is not None}
     own = {**vars(carried.spectrum), **vars(carried.network)}
     check_given(options, given, own, saved.path, _MAY_CHANGE)
     changed = {name: given[name] for name in _MAY_CHANGE if name in options.given}

@@ -73,11 +73,13 @@ def resolve(options: Options, saved: "Checkpoint | None", trainer: str = "") -> 
         InputError: options that contradict each other or the checkpoint.
     """
     songs = options[SongSettings]
-    check(songs)
     if saved is None or saved.info is None:
+        check(songs)
         return Separator(songs, trainer)
     carried = Separator.of(saved.info, str(saved.path))
     given = {name: getattr(songs, name) for name in _HEARD}
     own = {name: getattr(carried.songs, name) for name in _HEARD}
     check_given(options, given, own, saved.path)
-    return Separator(dataclasses.replace(songs, **own), trainer or carried.trainer)
+    songs = dataclasses.replace(songs, **own)
+    check(songs)
+    return Separator(songs, trainer or carried.trainer)

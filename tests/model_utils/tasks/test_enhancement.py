@@ -151,3 +151,19 @@ def test_options_must_agree_with_the_checkpoint_dropout_may_change() -> None:
     ):
         with pytest.raises(InputError, match=message):
             resolve(options(flag), saved)
+
+
+def test_what_the_checkpoint_has_may_be_said_again_alone() -> None:
+    """None of these fits the defaults of the others, which are not in force."""
+    spectrum = SpectrumSettings(RATE, 1024, 512, 1024)
+    enhancer = Enhancer(spectrum, complete(dataclasses.replace(NETWORK, d_model=25), spectrum))
+    saved = Checkpoint(Path("a.pdparams"), {}, None, {"epoch": 1, **enhancer.describe()})
+    for flag in ("--input_size=513", "--win_length=1024", "--hop_length=512", "--d_model=25"):
+        assert resolve(options(flag), saved) == enhancer
+        if flag != "--d_model=25":
+            with pytest.raises(InputError):
+                resolve(options(flag), None)
+    for flag in ("--output_size=None", "--ksize=None"):
+        assert resolve(options(flag), saved) == enhancer
+    with pytest.raises(InputError, match=r"--input_size=161: a\.pdparams was trained with 513"):
+        resolve(options("--input_size=161"), saved)

@@ -74,6 +74,12 @@ def test_options_may_say_other_songs_but_no_other_spectra() -> None:
     found = resolve(options("--train_manifest=other.csv"), saved)
     assert found.songs.train_manifest == "other.csv" and found.trainer == "a"
     assert found.songs.frame_length == SMALL.frame_length
+    # Too few bins for the default of F, which is not in force.
+    assert resolve(options("--frame_length=256"), saved).songs.F == SMALL.F
+    with pytest.raises(InputError, match=r"--chunk_duration 0\.1: a single frame lasts"):
+        slow = Separator(dataclasses.replace(SMALL, frame_length=1024))
+        info = {"epoch": 1, **slow.describe()}
+        resolve(options("--chunk_duration=0.1"), dataclasses.replace(saved, info=info))
     with pytest.raises(InputError, match=r"--frame_step=128: a.pdparams was trained with 64"):
         resolve(options("--frame_step=128"), saved)
     with pytest.raises(InputError, match="multiple of 64"):
