@@ -15,8 +15,8 @@ from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
 BLOCK = 6000
-"""Frames that the network hears at a time, a minute of 10 ms each: attention to all frames so far
-would take hours for a recording of hours."""
+"""Frames that the network hears at a time, a minute of 10 ms each: the work of attention to all
+frames so far grows with the square of the length."""
 CONTEXT = 1000
 """Frames of the minute before that it hears again."""
 
