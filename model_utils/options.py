@@ -11,6 +11,7 @@ import dataclasses
 import io
 import math
 import os
+import re
 import shlex
 import sys
 import types
@@ -122,11 +123,11 @@ def parse(
     }
     aliases = {alias: name for name, field in fields.items() for alias in field.metadata["aliases"]}
     parser = _parser(command, description, settings, kinds, reserved, own)
-    if positional is not None:
-        parser.add_argument("unnamed", nargs="*", metavar="FILE", help=f"as --{positional}")
-    given = vars(parser.parse_args(sys.argv[1:] if argv is None else list(argv)))
-    if positional is not None and (unnamed := given.pop("unnamed", None)):
-        given[positional] = [*unnamed, *given.get(positional, [])]
+    arguments = _joined(sys.argv[1:] if argv is None else argv)
+    if positional is None:
+        given = vars(parser.parse_args(arguments))
+    else:
+        given = _with_unnamed(parser, arguments, positional)
 
     values: dict[str, Any] = {}
     config = given.pop("config", None)
@@ -236,7 +237,7 @@ def command_again(
         changed: options with their new values.
     """
     kept, skip, dropped = [], False, options.spellings({*without, *changed})
-    for argument in sys.argv[1:]:
+    for argument in _joined(sys.argv[1:]):
         name = argument.lstrip("-").partition("=")[0]
         if argument.startswith("-") or not skip:
             skip = argument.startswith("-") and name in dropped
@@ -276,6 +277,34 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
         status = 128 + 13  # SIGPIPE
     sys.exit(status)
+
+
+_NEGATIVE = re.compile(r"-\.?\d")
+"""How a value begins that argparse may take for an option, -5,0 say; no option begins so."""
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments, a negative value joined with the name in front of it: --snrs=-5,0."""
+    found: list[str] = []
+    for argument in arguments:
+        if _NEGATIVE.match(argument) and found and re.fullmatch(r"--\w+", found[-1]):
+            found[-1] += f"={argument}"
+        else:
+            found.append(argument)
+    return found
+
+
+def _with_unnamed(parser: "_Parser", arguments: list[str], positional: str) -> dict[str, Any]:
+    """What was given, all that has no name in front of what `positional` names.
+
+    It may stand before options, between and behind them; behind -- everything is of it.
+    """
+    parser.add_argument("unnamed", nargs="*", metavar="FILE", help=f"as --{positional}")
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given = vars(parser.parse_intermixed_args(arguments[:end]))
+    if unnamed := [*given.pop("unnamed", ()), *arguments[end + 1 :]]:
+        given[positional] = [*unnamed, *given.get(positional, ())]
+    return given
 
 
 def _flag_names(settings: Sequence[type]) -> set[str]:

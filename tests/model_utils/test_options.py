@@ -225,6 +225,48 @@ def test_bounds_are_allowed_and_numbers_may_be_written_in_any_way() -> None:
     assert things("--limit=inf").limit == float("inf")
 
 
+def test_negative_values_need_no_sign_of_equality() -> None:
+    assert read("--parts", "-5,0", "--loud")[Things].parts == ("-5", "0")
+    assert things("--parts", "-.5").parts == ("-.5",)
+    assert refused("--ratio", "-0.1") == refused("--ratio=-0.1")
+    assert things("--files", "-5.wav").files == ["-5.wav"]
+    assert refused("--parts", "-r", "1").startswith("argument --parts: expected one argument")
+    assert refused("-5,0").startswith("unknown option -5,0")
+
+
+@pytest.mark.parametrize(
+    ("typed", "files"),
+    [
+        ("", None),
+        ("a b", ["a", "b"]),
+        ("--count=4 a b", ["a", "b"]),
+        ("a --count 4 b", ["a", "b"]),
+        ("a b --loud", ["a", "b"]),
+        ("a --files b c", ["a", "b", "c"]),
+        ("--files b c --count=4 a", ["a", "b", "c"]),
+        ("a -- -b --count=3", ["a", "-b", "--count=3"]),
+        ("-- -b", ["-b"]),
+    ],
+)
+def test_what_has_no_name_may_stand_anywhere(typed: str, files: list[str] | None) -> None:
+    found = read(*typed.split(), positional="files")
+    assert found[Things].files == files
+    assert found[Things].count == (4 if "--count=4" in typed or "--count 4" in typed else 3)
+    assert ("files" in found.given) == (files is not None)
+
+
+def test_what_has_no_name_hides_no_slip() -> None:
+    for typed, message in (
+        ("a --cuont=4 b", "unknown option --cuont; did you mean --count?"),
+        ("--cuont", "unknown option --cuont; did you mean --count?"),
+        ("a --count", "argument --count: expected one argument"),
+        ("--loud a", "--loud: True or False expected, found 'a'"),
+    ):
+        with pytest.raises(InputError) as error:
+            read(*typed.split(), positional="files")
+        assert str(error.value).startswith(message)
+
+
 # What is not known
 
 
