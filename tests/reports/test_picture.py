@@ -8,6 +8,7 @@ import pytest
 from data_utils.errors import InputError
 from model_utils.trainer.range_test import RangeTest
 from reports.curves import draw_curves
+from reports.masks import draw_masks
 from reports.picture import check_picture
 from reports.range_test import draw_range_test
 from reports.runs import draw_losses
@@ -23,10 +24,11 @@ FOUND = RangeTest(FALLING[::-1], FALLING, FALLING)
         check_picture,
         lambda path: draw_curves({}, path),
         lambda path: draw_losses({"a run": [(1.0, 9.0)]}, path),
+        draw_masks,
         draw_schedules,
         lambda path: draw_range_test(FOUND, path),
     ],
-    ids=["check", "curves", "losses", "schedules", "range_test"],
+    ids=["check", "curves", "losses", "masks", "schedules", "range_test"],
 )
 def test_only_a_picture_is_replaced(draw: Callable[[Path], None], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"curves\.txt: .* ends in \.png"):

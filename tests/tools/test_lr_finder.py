@@ -1,13 +1,16 @@
 """The command on a small corpus: what it says and draws, and that it leaves nothing else."""
 
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.image
+import numpy as np
 import pytest
 import small
+import soundfile
 import tones
 from tones import Corpus
 
@@ -60,6 +63,31 @@ def test_batches_by_duration_are_kept(run: Callable[..., None], tmp_path: Path) 
         "--optimizer=adamw",
     )
     assert (tmp_path / "log" / "lr_finder.png").is_file()
+
+
+def test_any_task_may_be_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for folder, texts in (("clean", ["一二", "三四", "二一"]), ("noise", ["四"])):
+        (tmp_path / folder).mkdir()
+        for text in texts:
+            wave = tones.spoken(text, rng)
+            soundfile.write(tmp_path / folder / f"{text}.wav", wave, tones.RATE)
+    argv = ["--task=enhancement", "--train_clean=clean", "--train_noise=noise", "-bs", "2"]
+    argv += ["--network=lstm", "--d_model=8", "--n_level=1", "--num_workers=0"]
+    rates = ["--num_steps=20", "--lr_start=1e-3", "--lr_end=1", "--learning_rate", "5"]
+    monkeypatch.setattr(sys, "argv", ["lr_finder.py", *argv, *rates])
+    lr_finder.main()
+    said = capsys.readouterr()
+    suggested, again = said.out.splitlines()[-2:]
+    rate = suggested.split()[1].rstrip(",")
+    shown = shlex.join(argv)
+    assert again == f"to train with it: python train.py {shown} --learning_rate={rate}"
+    assert "short batch" not in said.err, "training will say what it says of a corpus"
+    assert matplotlib.image.imread("log/lr_finder.png").std() > 0.05
+    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize(
