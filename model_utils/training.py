@@ -59,6 +59,11 @@ def train(options: Options) -> Path | None:
     _check(options)
     run = options[RunSettings]
     resumed = _resumed(run)
+    if run.start_epoch and resumed is None:
+        raise InputError(
+            f"--start_epoch={run.start_epoch}: a new run begins with epoch 1; give --resume_model, "
+            f"or leave the option out"
+        )
     job = open_job(options, resumed)
     _check_schedule(job)
     notices.of_corpus(job.task, job.options)
@@ -92,11 +97,6 @@ def _check(options: Options) -> None:
     run = options[RunSettings]
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")
-    if run.start_epoch and not run.resume_model:
-        raise InputError(
-            f"--start_epoch={run.start_epoch}: a new run begins with epoch 1; give --resume_model, "
-            f"or leave the option out"
-        )
     _check_optimizer(options)
     check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
 

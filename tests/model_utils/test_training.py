@@ -304,5 +304,7 @@ def test_what_reaches_nothing_is_refused(train: Say) -> None:
     ):
         with pytest.raises(InputError, match=message):
             train(flag)
+    with pytest.raises(InputError, match="--start_epoch=3: a new run begins with epoch 1"):
+        train("--start_epoch=3", "--resume_model=latest")  # of which there is none yet
     with pytest.raises(InputError, match="early_stopping=1: nothing is scored"):
         train("--early_stopping=1", "--test_off=True")
