@@ -1,10 +1,13 @@
 """`--mode=process_data`: the examples of a task, computed once and stored."""
 
+import dataclasses
+
 from tqdm import tqdm
 
 from data_utils.errors import InputError
 from data_utils.settings import BatchSettings, StoreSettings
 from data_utils.store import write_store
+from data_utils.workers import available_cores
 from model_utils import distributed
 from model_utils.options import Options, command_again
 from model_utils.settings import DeviceSettings
@@ -27,10 +30,15 @@ def process_data(options: Options) -> None:
             f"--nproc_per_node={count or distributed.world_size()}: --mode=process_data uses the "
             f"cores of one machine and no device; leave the option out"
         )
-    source, settings = open_source(options), options[StoreSettings]
+    batching, settings = options[BatchSettings], options[StoreSettings]
+    if (
+        batching.num_workers is None
+    ):  # no network needs the cores; the processes share a cache's room
+        batching = dataclasses.replace(batching, num_workers=available_cores())
+    source = open_source(options.replaced(batching))
     with tqdm(total=len(source), unit=" items", disable=None) as bar:
         report = write_store(
-            source, settings, source.fingerprint(), options[BatchSettings].num_workers, bar.update
+            source, settings, source.fingerprint(), batching.num_workers, bar.update
         )
     for line in report.left_out[:SHOWN]:
         print(f"left out: {line}")

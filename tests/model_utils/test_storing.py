@@ -3,16 +3,18 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import small
 from tones import Corpus
 
+from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.settings import StoreSettings
-from data_utils.store import Store
-from model_utils import training
+from data_utils.store import Report, Store
+from model_utils import storing, training
 from model_utils.options import Options, parse
 from model_utils.settings import TRAINING
 from model_utils.setup.job import open_source
@@ -113,6 +115,23 @@ def test_what_cannot_be_meant_is_refused(corpus: Corpus, tmp_path: Path) -> None
     with pytest.raises(InputError, match="no store is here; make it with --mode=process_data"):
         training.train(options(corpus, tmp_path, "fast_train"))
     assert not (corpus.folder / "store").exists()
+
+
+def test_all_processes_together_keep_what_the_user_allows(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[tuple[int, int]] = []
+
+    def write_store(source: SpeechDataset, *others: Any) -> Report:
+        stored.append((others[2], source.cache.room))
+        return Report(0, 0, 0, 0, 0, (), 0)
+
+    monkeypatch.setattr(storing, "available_cores", lambda: 4)
+    monkeypatch.setattr(storing, "write_store", write_store)
+    for workers in ("None", "2"):
+        more = (f"--num_workers={workers}", "--audio_cache_mb=8")
+        process_data(options(corpus, tmp_path, "process_data", *more))
+    assert stored == [(4, 2 << 20), (2, 4 << 20)]
 
 
 def test_other_noises_are_another_store(corpus: Corpus, tmp_path: Path) -> None:
