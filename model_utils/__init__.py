@@ -10,6 +10,8 @@ description.py  what checkpoints say of these, read back
 differences.py  what a run and the checkpoint that it starts from have not in common
 pretrained.py   weights of another run, from which a new one starts
 setup/          from options to a task that can be trained, a file for each
+launch.py       one process for each device
+distributed.py  what the processes of one training know of each other
 training.py     from the options of train.py to a trained network
 storing.py      the examples of a task, computed once and stored
 notices.py      what train.py says of a run beside its log
