@@ -31,9 +31,8 @@ def process_data(options: Options) -> None:
             f"cores of one machine and no device; leave the option out"
         )
     batching, settings = options[BatchSettings], options[StoreSettings]
-    if (
-        batching.num_workers is None
-    ):  # no network needs the cores; the processes share a cache's room
+    # No network needs the cores here; the processes share a cache's room.
+    if batching.num_workers is None:
         batching = dataclasses.replace(batching, num_workers=available_cores())
     source = open_source(options.replaced(batching))
     with tqdm(total=len(source), unit=" items", disable=None) as bar:

@@ -22,11 +22,8 @@ from data_utils.cache import RecordingCache
 from data_utils.enhancement.lists import named_list
 from data_utils.enhancement.settings import check_ratios
 from data_utils.errors import InputError
-from data_utils.mixing import mix
+from data_utils.mixing import LEVEL_DB, mix
 from data_utils.separation.settings import MixedSongSettings
-
-MIXTURE_DB = -25.0
-"""RMS level of each mixture in dBFS."""
 
 PAUSE = 0.3
 """Seconds between two recordings of speech."""
@@ -88,7 +85,7 @@ class _Maker:
         vocals = self._talk(rng)
         music = _heard(self.settings.music, lambda: self._piece(rng))
         mixture, music = mix(vocals, music, snr_db)
-        gain = loudness_gain(mixture, MIXTURE_DB)
+        gain = loudness_gain(mixture, LEVEL_DB)
         folder.mkdir()
         for name, wave in (("mixture", mixture), ("vocals", vocals), ("instrumental", music)):
             soundfile.write(
@@ -104,7 +101,7 @@ class _Maker:
                 self.settings.speech,
                 lambda: self._speech.whole(int(rng.integers(len(self._speech)))),
             )
-            wave = (wave * loudness_gain(wave, MIXTURE_DB))[: self._count - end]
+            wave = (wave * loudness_gain(wave, LEVEL_DB))[: self._count - end]
             talk[end : end + len(wave)] = wave
             end += len(wave) + round(PAUSE * self.settings.sample_rate)
         return talk

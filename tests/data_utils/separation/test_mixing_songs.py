@@ -9,7 +9,8 @@ import soundfile
 
 from data_utils.audio import level_db
 from data_utils.errors import InputError
-from data_utils.separation.mixing_songs import MIXTURE_DB, mix_songs
+from data_utils.mixing import LEVEL_DB
+from data_utils.separation.mixing_songs import mix_songs
 from data_utils.separation.settings import MixedSongSettings
 from data_utils.separation.songs import find_songs
 
@@ -50,7 +51,7 @@ def test_songs_are_what_the_separator_reads(settings: MixedSongSettings) -> None
         mixture, vocals, music = stems(path)
         assert np.allclose(mixture, vocals + music, atol=1e-6)
         assert level_db(vocals) - level_db(music) == pytest.approx(-3, abs=0.01)
-        assert level_db(mixture) == pytest.approx(MIXTURE_DB, abs=0.01)
+        assert level_db(mixture) == pytest.approx(LEVEL_DB, abs=0.01)
         assert (vocals == 0).mean() > 0.1, "pauses"
 
 
