@@ -26,12 +26,7 @@ class SpleeterSettings:
 
 def main() -> int:
     """Read the options and train."""
-    separation = TASKS["separation"]
-    tasks = {
-        "separation": TaskOptions((SpleeterSettings, *separation.settings), separation.defaults)
-    }
-    argv = with_precision(sys.argv[1:])
-    options = with_newest(parse_task("run_spleeter.py", tasks, argv, description=__doc__ or ""))
+    options = with_newest(read_options(sys.argv[1:]))
     if options[OptimisationSettings].amp != "off":
         print("warning: --amp: sums lose precision in 16 bits", file=sys.stderr)
 
@@ -43,6 +38,16 @@ def main() -> int:
 
         draw_run(folder)
     return code
+
+
+def read_options(arguments: Iterable[str]) -> Options:
+    """The options of these arguments, under the trainer's names."""
+    separation = TASKS["separation"]
+    tasks = {
+        "separation": TaskOptions((SpleeterSettings, *separation.settings), separation.defaults)
+    }
+    argv = with_precision(arguments)
+    return parse_task("run_spleeter.py", tasks, argv, description=__doc__ or "")
 
 
 def with_precision(arguments: Iterable[str]) -> list[str]:

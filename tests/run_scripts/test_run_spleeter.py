@@ -2,9 +2,8 @@
 
 import pytest
 
-from model_utils.options import Options, parse_task
-from model_utils.settings import TASKS, RunSettings
-from run_scripts.run_spleeter import SpleeterSettings, TaskOptions, with_newest, with_precision
+from model_utils.settings import RunSettings
+from run_scripts.run_spleeter import read_options, with_newest, with_precision
 
 
 @pytest.mark.parametrize(
@@ -26,11 +25,6 @@ def test_true_and_false_stand_for_a_precision(typed: str, understood: str) -> No
     assert with_precision(typed.split()) == understood.split()
 
 
-def options(*argv: str) -> Options:
-    task = TaskOptions((SpleeterSettings, *TASKS["separation"].settings))
-    return parse_task("run_spleeter.py", {"separation": task}, argv)
-
-
 @pytest.mark.parametrize(
     ("typed", "resumed"),
     [
@@ -43,7 +37,7 @@ def options(*argv: str) -> Options:
     ],
 )
 def test_it_goes_on_from_the_newest_unless_told_otherwise(typed: str, resumed: str | None) -> None:
-    given = options(*typed.split())
+    given = read_options(typed.split())
     found = with_newest(given)
     assert found[RunSettings].resume_model == resumed
     same = {name: value for name, value in found.as_dict().items() if name != "resume_model"}
