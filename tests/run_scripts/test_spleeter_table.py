@@ -130,7 +130,7 @@ def test_where_parts_begin_and_end(songs: Path) -> None:
 def test_what_the_network_hears(songs: Path) -> None:
     for rate, length, step, bins in (
         (8000, 256, 64, 64),
-        (4000, 256, 64, 64),
+        (16000, 256, 64, 64),
         (8000, 512, 64, 64),
         (8000, 256, 128, 64),
         (8000, 256, 64, 128),
