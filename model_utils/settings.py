@@ -136,10 +136,11 @@ class MaskLossSettings:
         "square of the difference, or its absolute value (l1)",
         when="`l1` where few large errors should count less",
     )
-    loss_on: Literal["mask", "magnitude"] = option(
+    loss_on: Literal["mask", "magnitude", "masked"] = option(
         "mask",
-        "what is compared: the mask, or the magnitudes behind it with those of the speech",
-        when="`magnitude` where loud parts should count more than silence",
+        "what is compared: the mask with the ideal one; the magnitudes behind it with those of the "
+        "speech (magnitude), or with those behind the ideal mask (masked)",
+        when="`masked`, with `psm`, where the wave should come near: loud units then count most",
     )
 
 

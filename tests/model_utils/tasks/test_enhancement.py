@@ -63,7 +63,7 @@ def make_task(lists: Path) -> Make:
 
 
 @pytest.mark.parametrize("loss", ["mse", "l1"])
-@pytest.mark.parametrize("loss_on", ["mask", "magnitude"])
+@pytest.mark.parametrize("loss_on", ["mask", "magnitude", "masked"])
 def test_the_loss_is_the_mean_over_valid_frames(loss: str, loss_on: str, make_task: Make) -> None:
     with make_task(MaskLossSettings(loss, loss_on)) as task:
         task.network.eval()
@@ -74,7 +74,13 @@ def test_the_loss_is_the_mean_over_valid_frames(loss: str, loss_on: str, make_ta
             alone = paddle.to_tensor(batch.noisy[row : row + 1, :frames])
             mask = task.network(alone, paddle.to_tensor(batch.frames[row : row + 1])).numpy()[0]
             noisy, clean = batch.noisy[row, :frames], batch.clean[row, :frames]
-            error = mask - batch.mask[row, :frames] if loss_on == "mask" else mask * noisy - clean
+            ideal = batch.mask[row, :frames]
+            errors = {
+                "mask": mask - ideal,
+                "magnitude": mask * noisy - clean,
+                "masked": mask * noisy - ideal * noisy,
+            }
+            error = errors[loss_on]
             expected = (error**2 if loss == "mse" else np.abs(error)).mean()
             assert np.isclose(found[row], expected, rtol=1e-4)
         empty = dataclasses.replace(batch, frames=batch.frames[:0], items=[])
