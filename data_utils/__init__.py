@@ -6,6 +6,7 @@ stft.py        wave <-> spectrum
 normalizer.py  mean and std of the features: accumulate, merge, save, apply
 text.py        normalise a transcript; Vocabulary
 manifest.py    Utterance; read and write manifests, memory-bounded
+classes.py     the classes of utterances, from a field of their manifest
 preparation/   annotations and recordings -> manifests, vocabulary, statistics
 augmentation/  pipeline.py and one file per effect
 excerpts.py    recordings of a list, whole or in part

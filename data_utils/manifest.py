@@ -3,7 +3,8 @@
     {"audio_filepath": "dataset/audio/a.wav", "duration": 3.52, "text": "近几年"}
 
 `speaker` is optional, and so are `start` and `end` (seconds), which make the utterance a part of a
-longer file; `duration` is then that of the part. The text of a manifest is kept as it was when it
+longer file; `duration` is then that of the part. Any other key with a text is a field: what kind of
+utterance it is, `"language": "zh"` say. The text of a manifest is kept as it was when it
 was opened, so that a new one in its place changes nothing under a training. That of one larger than
 `KEPT_BYTES` (millions of lines) is not held in memory: `Manifest` then keeps 20 bytes a line, reads
 a line again when it is asked for, and notices if the file has changed.
@@ -17,7 +18,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, overload
 
@@ -36,6 +37,9 @@ MAX_SECONDS = 1e9
 KIND = re.compile(rb"(\xef\xbb\xbf)?\s*\{")
 """How a manifest begins."""
 
+KEYS = frozenset({"audio_filepath", "duration", "text", "speaker", "start", "end"})
+"""What a line says that is no field."""
+
 _REMEDY = "make it with: python tools/create_manifest.py"
 _BOM = b"\xef\xbb\xbf"
 
@@ -52,6 +56,8 @@ class Utterance:
     speaker: str | None = None
     start: float | None = None
     end: float | None = None
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What else is said of it, by name: the class that it belongs to in some respect."""
 
     @property
     def key(self) -> str:
@@ -167,7 +173,7 @@ def parse_line(line: bytes | str, where: str) -> Utterance:
     """The utterance that a line of a manifest describes.
 
     Lines of older packages are read as they are: numbers may be written as text, keys that are not
-    known are ignored, and a manifest of noises needs no `text`.
+    known are ignored unless they hold text, and a manifest of noises needs no `text`.
 
     Args:
         line: UTF-8 or text.
@@ -196,8 +202,9 @@ def parse_line(line: bytes | str, where: str) -> Utterance:
     text, speaker = record.get("text", ""), record.get("speaker")
     if isinstance(text, dict | list | bool) or text is None:
         raise InputError(f"{where}: text must be text, found {text!r}; mend the line")
+    fields = {k: v for k, v in record.items() if k not in KEYS and isinstance(v, str)}
     return Utterance(
-        audio, duration, str(text), None if speaker is None else str(speaker), start, end
+        audio, duration, str(text), None if speaker is None else str(speaker), start, end, fields
     )
 
 
@@ -221,7 +228,8 @@ def _record(utterance: Utterance) -> dict[str, Any]:
         "text": utterance.text,
     }
     optional = {"speaker": utterance.speaker, "start": utterance.start, "end": utterance.end}
-    return record | {key: value for key, value in optional.items() if value is not None}
+    record |= {key: value for key, value in optional.items() if value is not None}
+    return {**record, **utterance.fields}
 
 
 def _seconds(record: Mapping[str, Any], key: str, where: str) -> float | None:

@@ -1,18 +1,23 @@
 """Annotation files, as users write them: `path<TAB>text[<TAB>speaker]`, one recording a line.
 
+Further columns, in place of the speaker too, may say what else is known of it: `language=zh`.
+
 UTF-8 with or without a byte order mark, UTF-16 with one, and GBK (GB18030) are told apart.
 """
 
 import codecs
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_utils.errors import InputError
+from data_utils.manifest import KEYS
 from data_utils.preparation.recordings import AUDIO_SUFFIXES
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+_FIELD = re.compile(r"(\w+)\s*=\s*(.*)")
 
 _CONTROLS = r"[\x00-\x08\x0e-\x19\x1b-\x1f]"  # that no text holds; 1a ended files of DOS
 _CONTROL, _CONTROL_BYTE = re.compile(_CONTROLS), re.compile(_CONTROLS.encode())
@@ -29,6 +34,8 @@ class Line:
     """Path of the recording as it is written there."""
     text: str
     speaker: str | None
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What else is said of it, by name."""
 
     @property
     def where(self) -> str:
@@ -154,10 +161,28 @@ def _where(file: Path, number: int) -> str:
 
 def _parse(text: str, file: Path, number: int) -> Line:
     columns = [column.strip() for column in text.split("\t")]
-    if len(columns) not in (2, 3):
-        found = "no tab" if len(columns) == 1 else f"{len(columns)} columns"
-        raise ValueError(f"path<TAB>text[<TAB>speaker] expected, found {found}")
-    audio, transcript, *speaker = columns
+    if len(columns) == 1:
+        raise ValueError("path<TAB>text[<TAB>speaker] expected, found no tab")
+    audio, transcript, *rest = columns
+    speaker = rest.pop(0) if rest and not _FIELD.fullmatch(rest[0]) else None
+    said = [_FIELD.fullmatch(column) for column in rest]
+    if not all(said):
+        raise ValueError(
+            f"path<TAB>text[<TAB>speaker] expected, found {len(columns)} columns; those behind "
+            f"are written name=value"
+        )
     if not audio:
         raise ValueError("the path is empty")
-    return Line(file, number, audio, transcript, (speaker[0] or None) if speaker else None)
+    return Line(file, number, audio, transcript, speaker or None, _fields(said))
+
+
+def _fields(said: Sequence[re.Match[str] | None]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in (match.groups() for match in said if match):
+        if name in KEYS or name in fields:
+            problem = (
+                "is no name for a column of your own" if name in KEYS else "stands there twice"
+            )
+            raise ValueError(f"{name}={value}: {name} {problem}")
+        fields[name] = value
+    return {name: value for name, value in fields.items() if value}

@@ -168,7 +168,9 @@ def _usable(
         if recording.reason:
             problems.append(Problem(line.where, line.audio, recording.reason))
         else:
-            rows.append((line, Utterance(path, recording.duration, line.text, line.speaker)))
+            seconds = recording.duration
+            utterance = Utterance(path, seconds, line.text, line.speaker, fields=dict(line.fields))
+            rows.append((line, utterance))
     return rows
 
 

@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 
 from data_utils import manifest as manifest_module
 from data_utils.errors import InputError
-from data_utils.manifest import Manifest, Utterance, write_manifests
+from data_utils.manifest import KEYS, Manifest, Utterance, write_manifests
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 SECONDS = st.floats(0, 1e5)
 UTTERANCES = st.lists(
     st.builds(
-        Utterance, TEXT.filter(bool), SECONDS, TEXT, st.none() | TEXT, st.none() | st.just(0.5)
+        Utterance,
+        TEXT.filter(bool),
+        SECONDS,
+        TEXT,
+        st.none() | TEXT,
+        st.none() | st.just(0.5),
+        fields=st.dictionaries(TEXT.filter(lambda name: name not in KEYS), TEXT, max_size=3),
     ),
     min_size=1,
     max_size=8,
@@ -48,12 +54,17 @@ def test_what_is_written_is_read(utterances: list[Utterance]) -> None:
 
 def test_the_written_form(tmp_path: Path) -> None:
     path = tmp_path / "m"
-    rows = [Utterance("音/a.wav", 1.5, "你好"), Utterance("b", 1, "", "s", 0.5, 1.5)]
+    rows = [
+        Utterance("音/a.wav", 1.5, "你好"),
+        Utterance("b", 1, "", "s", 0.5, 1.5),
+        Utterance("c", 1, "", fields={"noise": "street", "language": "zh"}),
+    ]
     write_manifests({path: rows})
     assert path.read_text("utf-8").splitlines() == [
         '{"audio_filepath": "音/a.wav", "duration": 1.5, "text": "你好"}',
         '{"audio_filepath": "b", "duration": 1, "text": "", '
         '"speaker": "s", "start": 0.5, "end": 1.5}',
+        '{"audio_filepath": "c", "duration": 1, "text": "", "noise": "street", "language": "zh"}',
     ]
 
 

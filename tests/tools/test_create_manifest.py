@@ -271,3 +271,19 @@ def test_the_command_and_its_exit_code() -> None:
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "written: dataset/manifest.train dataset/manifest.test" in done.stdout
+
+
+def test_what_else_is_known_of_a_recording_comes_along() -> None:
+    for split in ("train", "dev", "test"):
+        said = ("s1\tlanguage=zh\tnoise=street", "language=en", "s2")
+        annotate(
+            f"{split}.txt", {record(f"{split}{i}.wav"): f"你好\t{s}" for i, s in enumerate(said)}
+        )
+    create_manifests(ManifestSettings())
+    for split in ("train", "dev", "test"):
+        rows = {Path(u.audio).stem: u for u in Manifest.open(f"dataset/manifest.{split}")}
+        assert [(rows[f"{split}{i}"].speaker, rows[f"{split}{i}"].fields) for i in range(3)] == [
+            ("s1", {"language": "zh", "noise": "street"}),
+            (None, {"language": "en"}),
+            ("s2", {}),
+        ]

@@ -59,13 +59,54 @@ def test_malformed_lines_are_listed_with_their_reason(tmp_path: Path) -> None:
     where = path.as_posix()
     assert [str(problem) for problem in annotation.problems] == [
         f"{where}:1: path<TAB>text[<TAB>speaker] expected, found no tab",
-        f"{where}:3: path<TAB>text[<TAB>speaker] expected, found 4 columns",
+        f"{where}:3: path<TAB>text[<TAB>speaker] expected, found 4 columns; those behind are "
+        "written name=value",
         f"{where}:4: the path is empty",
     ]
     assert [(line.where, line.text, line.speaker) for line in annotation.lines] == [
         (f"{where}:5", "", None),
         (f"{where}:6", "x", None),
     ]
+
+
+def test_further_columns_say_what_else_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    lines = [
+        "a.wav\tx\ts1\tlanguage=zh\tnoise=street of = signs",
+        "a.wav\tx\tlanguage = zh",
+        "a.wav\tx\t\tlanguage=zh\t语言=中文",
+        "a.wav\tx\ts1\tlanguage=",
+        "a.wav\tx\ts 1=1",
+    ]
+    path.write_text("\n".join(lines), "utf-8")
+    annotation = read_annotation(path)
+    assert not annotation.problems
+    assert [(line.speaker, line.fields) for line in annotation.lines] == [
+        ("s1", {"language": "zh", "noise": "street of = signs"}),
+        (None, {"language": "zh"}),
+        (None, {"language": "zh", "语言": "中文"}),
+        ("s1", {}),
+        ("s 1=1", {}),  # no name, so a speaker as ever
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ("s1\tzh", "found 4 columns; those behind are written name=value"),
+        ("s1\tlanguage=zh\t", "found 5 columns; those behind are written name=value"),
+        ("s1\ttext=a", "text=a: text is no name for a column of your own"),
+        ("speaker=s1", "speaker=s1: speaker is no name for a column of your own"),
+        ("a=1\ta=1", "a=1: a stands there twice"),
+    ],
+)
+def test_columns_that_cannot_be_used_are_named(tmp_path: Path, columns: str, reason: str) -> None:
+    path = tmp_path / "train.txt"
+    path.write_text(f"a.wav\tx\t{columns}\nb.wav\ty\n", "utf-8")
+    annotation = read_annotation(path)
+    assert [line.audio for line in annotation.lines] == ["b.wav"]
+    [problem] = annotation.problems
+    assert str(problem).endswith(reason)
 
 
 def test_a_binary_file_is_one_problem(tmp_path: Path) -> None:
