@@ -307,6 +307,41 @@ def _with_unnamed(parser: "_Parser", arguments: list[str], positional: str) -> d
     return given
 
 
+def check_owners(
+    options: Options, settings: type, choice: str, owners: Mapping[str, Sequence[str]]
+) -> None:
+    """Refuse options that belong to another value of the option `choice` than the chosen one.
+
+    A default, written out, changes nothing and is let through: the files that runs leave hold all.
+
+    Args:
+        options: which of them were given, rather than defaults.
+        settings: the group that holds them all.
+        choice: option that decides.
+        owners: by option, the values of `choice` that it belongs to.
+
+    Raises:
+        InputError: naming the first that does not belong.
+    """
+    chosen = vars(options[settings])[choice]
+    for name, value in given_otherwise(options, settings).items():
+        if chosen not in owners.get(name, (chosen,)):
+            raise InputError(
+                f"--{name}={value}: belongs to --{choice}={' or '.join(owners[name])}, "
+                f"{chosen} has none; leave the option out"
+            )
+
+
+def given_otherwise(options: Options, settings: type) -> dict[str, Any]:
+    """The options of a group that were given, and are not their defaults."""
+    values = {field.name: field.default for field in dataclasses.fields(settings)}
+    return {
+        name: value
+        for name, value in vars(options[settings]).items()
+        if name in options.given and value != values[name]
+    }
+
+
 def _flag_names(settings: Sequence[type]) -> set[str]:
     fields = [field for group in settings for field in dataclasses.fields(group)]
     return {name for field in fields for name in (field.name, *field.metadata["aliases"])}

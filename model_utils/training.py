@@ -7,7 +7,7 @@ from data_utils.atomic import check_place
 from data_utils.errors import InputError
 from data_utils.settings import BatchSettings
 from model_utils import distributed, launch, notices
-from model_utils.options import Options
+from model_utils.options import Options, check_owners
 from model_utils.settings import (
     DeviceSettings,
     ModeSettings,
@@ -97,7 +97,7 @@ def _check(options: Options) -> None:
     run = options[RunSettings]
     if run.resume_model and run.pretrained_model:
         raise InputError("--resume_model and --pretrained_model were both given; choose one")
-    _check_optimizer(options)
+    check_owners(options, OptimisationSettings, "optimizer", _BELONGS_TO)
     check_place(*(Path(folder) / "new" for folder in (run.output_model_dir, run.log_dir)))
 
 
@@ -111,16 +111,6 @@ _BELONGS_TO = {
     "centered": ("rmsprop",),
 }
 """The optimizers that an option reaches."""
-
-
-def _check_optimizer(options: Options) -> None:
-    optimizer = options[OptimisationSettings].optimizer
-    for name, owners in _BELONGS_TO.items():
-        if name in options.given and optimizer not in owners:
-            raise InputError(
-                f"--{name}={getattr(options[OptimisationSettings], name)}: belongs to "
-                f"--optimizer={' or '.join(owners)}, {optimizer} has none; leave the option out"
-            )
 
 
 def _check_schedule(job: Job) -> None:

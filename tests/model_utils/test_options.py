@@ -26,6 +26,7 @@ from model_utils.options import (
     Reserved,
     TaskOptions,
     command_again,
+    check_owners,
     parse,
     parse_task,
     run_command,
@@ -638,3 +639,27 @@ def test_help_shows_the_defaults_of_the_task(capsys: pytest.CaptureFixture[str])
         told("--task=second", "--help")
     said = " ".join(capsys.readouterr().out.split())
     assert "how much [0.25]" in said and "how many [7]" in said and "not ours [1]" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ([], ""),
+        (["--count=4"], "--count=4: belongs to --colour=green, red has none"),
+        (["--count=3"], ""),  # the default: files that runs leave hold it
+        (["--count=4", "--colour=green"], ""),
+        (["--ratio=0.7"], ""),
+        (["--share=0.7", "--colour=green"], "--ratio=0.7: belongs to --colour=red or blue, green"),
+        (["--name=x", "--count=4"], "--count=4: belongs to"),
+    ],
+)
+def test_options_of_another_choice_are_refused(given: list[str], refused: str) -> None:
+    options = parse("a command", [Things], given)
+    owners = {"count": ("green",), "ratio": ("red", "blue")}
+    if not refused:
+        check_owners(options, Things, "colour", owners)
+        return
+    with pytest.raises(InputError) as error:
+        check_owners(options, Things, "colour", owners)
+    assert str(error.value).startswith(refused)
+    assert str(error.value).endswith("; leave the option out")
