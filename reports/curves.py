@@ -4,9 +4,10 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from data_utils.errors import InputError
-from model_utils.trainer.runlog import LOSS, METRICS, RATE
+from model_utils.trainer.runlog import ACCURACY, LOSS, METRICS, RATE
 from reports.picture import marker, write_picture
 
 Curve = list[tuple[float, float]]
@@ -63,35 +64,46 @@ def read_curves(log_dir: Path) -> dict[str, Curve]:
 def draw_curves(curves: dict[str, Curve], path: Path) -> None:
     """Draw loss and learning rate over steps, and scores over epochs, as a PNG.
 
+    Where there are accuracies of classes, they get a panel of their own.
+
     Raises:
         InputError: `path` is no place for a PNG.
     """
     from matplotlib.figure import Figure
 
     scores = {tag: curve for tag, curve in curves.items() if tag.split()[0] in _SETS}
-    figure = Figure(figsize=(12, 3.4), layout="constrained")
-    axes = figure.subplots(1, 3)
+    shares = {tag: scores.pop(tag) for tag in list(scores) if tag.split()[-1] == ACCURACY}
+    panels = 3 + bool(shares)
+    figure = Figure(figsize=(4 * panels, 3.4), layout="constrained")
+    axes = figure.subplots(1, panels)
     for axis, tag, scale in ((axes[0], LOSS, "log"), (axes[2], RATE, "linear")):
         if tag in curves:
             axis.plot(*zip(*curves[tag], strict=True), color="tab:blue", marker=marker(curves[tag]))
             axis.set_yscale(scale)
         axis.set(title=tag, xlabel="step")
     is_rate = bool(scores) and all(tag.split()[-1] in _PERCENT for tag in scores)
-    unit, form = (100, "{:.1f} %") if is_rate else (1, "{:.3f}")
-    for tag, curve in sorted(scores.items()):
-        axes[1].plot(*zip(*[(x, unit * y) for x, y in curve], strict=True), marker="o", label=tag)
-        x, y = curve[-1]
-        axes[1].annotate(
-            form.format(unit * y), (x, unit * y), (0, 8), textcoords="offset points", ha="right"
-        )
-    axes[1].set(title="Character error rate" if is_rate else "Score", xlabel="epoch")
-    if is_rate:
-        axes[1].set_ylabel("%")
-        axes[1].set_ylim(bottom=0)
-    axes[1].xaxis.get_major_locator().set_params(integer=True)
-    if scores:
-        axes[1].legend()
+    _draw_scores(axes[1], scores, "Character error rate" if is_rate else "Score", is_rate)
+    if shares:
+        _draw_scores(axes[3], shares, "Accuracy", in_percent=True)
     for axis in axes:
         axis.grid(alpha=0.3)
         axis.margins(x=0.02)
     write_picture(figure, path)
+
+
+def _draw_scores(axis: Any, scores: dict[str, Curve], title: str, in_percent: bool) -> None:
+    """Curves over epochs, each with its last value written beside it."""
+    unit, form = (100, "{:.1f} %") if in_percent else (1, "{:.3f}")
+    for tag, curve in sorted(scores.items()):
+        axis.plot(*zip(*[(x, unit * y) for x, y in curve], strict=True), marker="o", label=tag)
+        x, y = curve[-1]
+        axis.annotate(
+            form.format(unit * y), (x, unit * y), (0, 8), textcoords="offset points", ha="right"
+        )
+    axis.set(title=title, xlabel="epoch")
+    if in_percent:
+        axis.set_ylabel("%")
+        axis.set_ylim(bottom=0)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    if scores:
+        axis.legend()

@@ -26,6 +26,8 @@ METRICS = "metrics.jsonl"
 LOSS, RATE = "Train loss", "Learning rate"
 NORM, SPEED, WAITING, MEMORY = "Gradient norm", "Hours per hour", "Waiting share", "Memory MB"
 """Tags of its curves; those of scores are such as `Test cer`."""
+ACCURACY = "accuracy"
+"""Last word of the tag of a share that is right, such as `Test language accuracy`."""
 OPTIONS, VERSIONS = "options.json", "versions.json"
 """Files of a run's folder: what `--config` would take to do the same; what it was run with."""
 LEFT_OUT = "left_out.txt"
@@ -174,6 +176,8 @@ class RunLog:
             f"{score.name}: {score.value:.5f}{detail}"
         )
         self._record(f"{name.capitalize()} {score.name}", score.value, epoch, epoch)
+        for measure, value in score.beside.items():
+            self._record(f"{name.capitalize()} {measure}", value, epoch, epoch)
         if self.folder is not None:
             for tag, picture in score.pictures.items():
                 self._curves.add_image(tag=tag, img=picture, step=epoch)

@@ -32,6 +32,8 @@ class Score:
     """What the value is made of, for the log."""
     collapse: str = ""
     """What shows that the network says one thing only; empty where nothing does."""
+    beside: Mapping[str, float] = field(default_factory=dict)
+    """Other measures of the set by name, each a curve; none decides which epoch is best."""
     pictures: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     """What came out, to be looked at: [height, width, 3] by name."""
     sounds: Mapping[str, Sound] = field(default_factory=dict)

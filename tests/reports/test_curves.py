@@ -138,6 +138,29 @@ def test_only_error_rates_are_drawn_as_such(tmp_path: Path) -> None:
     assert pictures[0] == pictures[1]
 
 
+def test_accuracies_have_a_panel_of_their_own(tmp_path: Path) -> None:
+    scores = [("Dev cer", epoch, 1 / epoch) for epoch in (1, 2, 3)]
+    log(tmp_path / "plain", *scores)
+    log(
+        tmp_path / "more",
+        *scores,
+        ("Dev language accuracy", 1, 0.5),
+        ("Dev language accuracy", 2, 1),
+    )
+    plain, more = (tmp_path / "plain.png", tmp_path / "more.png")
+    for name, path in (("plain", plain), ("more", more)):
+        draw_curves(read_curves(tmp_path / name), path)
+    wide, narrow = (matplotlib.image.imread(path)[:, :, :3] for path in (more, plain))
+    assert wide.shape == (340, 1600, 3) and narrow.shape == (340, 1200, 3)
+    blue = np.array([0x1F, 0x77, 0xB4]) / 255  # Matplotlib's first colour
+    assert (np.abs(wide[:, 1200:] - blue).max(axis=2) < 0.05).sum() > 100
+    rates = [
+        int((np.abs(panel - blue).max(axis=2) < 0.05).sum())
+        for panel in (wide[:, 400:800], narrow[:, 400:800])
+    ]
+    assert abs(rates[0] - rates[1]) < 0.1 * rates[1], "the error rates stay what they were"
+
+
 def test_a_run_is_drawn_into_its_folder_and_a_failure_is_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,6 +119,17 @@ def test_elsewhere_there_are_lines_alone(
     assert (row["tag"], row["step"], row["value"]) == ("Dev cer", 1, 0.25)
 
 
+def test_what_stands_beside_a_score_is_a_curve_too(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, num_epoch=2, num_batches=2)
+    log.score(2, "dev", Score("cer", 0.25, beside={"language accuracy": 0.75}))
+    log.close()
+    lines = (log.folder / runlog.METRICS).read_text(encoding="utf-8").splitlines()
+    found = [(row["tag"], row["step"], row["value"]) for row in map(json.loads, lines)]
+    assert found == [("Dev cer", 2, 0.25), ("Dev language accuracy", 2, 0.75)]
+    reader = LogReader(file_path=str(next(log.folder.glob("vdlrecords*"))))
+    assert {"Dev cer", "Dev language accuracy"} <= set(reader.get_tags()["scalar"])
+
+
 def test_what_came_out_can_be_seen_and_heard(tmp_path: Path) -> None:
     log = RunLog(tmp_path, num_epoch=1, num_batches=2)
     picture = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
