@@ -57,9 +57,11 @@ def main() -> None:
         from inference.evaluation import evaluate
 
         settings = options[EvaluationSettings]
-        counts = evaluate(predictor, settings)
+        found = evaluate(predictor, settings)
         print(f"references and hypotheses: {settings.result_path}")
-        print(counts.format(settings.error_rate_type))
+        for line in found.head_lines:
+            print(line)
+        print(found.counts.format(settings.error_rate_type))
 
 
 if __name__ == "__main__":

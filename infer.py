@@ -54,12 +54,16 @@ def main() -> int:
                 _print_json({"audio": path, "error": str(error).removeprefix(f"{path}: ")})
             continue
         if settings.json:
-            _print_json({"audio": path, **dataclasses.asdict(result)})
+            answer = dataclasses.asdict(result)
+            if not result.classes:
+                del answer["classes"]
+            _print_json({"audio": path, **answer})
         else:
             name = f"{path}: " if is_named else ""
+            classes = "".join(f", {field}: {value}" for field, value in result.classes.items())
             print(
                 f"{name}消耗时间：{result.seconds * 1000:.0f}ms, 识别结果: {result.text}, "
-                f"得分: {result.confidence * 100:.0f}",
+                f"得分: {result.confidence * 100:.0f}{classes}",
                 flush=True,
             )
     return 2 if failures else 0

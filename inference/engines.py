@@ -1,6 +1,6 @@
-"""What computes log-probabilities. An engine is imported where it is chosen."""
+"""What computes log-probabilities, and classes. An engine is imported where it is chosen."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +11,19 @@ from model_utils.settings import DeviceSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
+if TYPE_CHECKING:  # imports Paddle
+    from model_utils.tasks.recognition import Outputs
+
 
 class Engine(Protocol):
-    """Padded features to log-probabilities."""
+    """Padded features to what the network says of them."""
 
-    def __call__(
-        self, features: NDArray[np.float32], frames: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Log-probabilities of a batch.
+    def __call__(self, features: NDArray[np.float32], frames: NDArray[np.int64]) -> "Outputs":
+        """Log-probabilities and classes of a batch.
 
         Args:
             features: float32 [batch, frames, bins].
             frames: valid frames [batch].
-
-        Returns:
-            float32 [batch, output_frames, classes] and valid output frames [batch].
         """
 
 
@@ -37,9 +35,9 @@ def paddle_engine(saved: Checkpoint, recogniser: Recogniser, settings: DeviceSet
     """
     device = runtime.prepare(settings, recogniser.network, recogniser.num_bins)
 
-    from model_utils.tasks.recognition import log_probs
+    from model_utils.tasks.recognition import outputs_of
 
     network = recogniser.build(device.compile_convolutions)
     checkpoint.set_weights(network, saved)
     network.eval()
-    return lambda features, frames: log_probs(network, features, frames)
+    return lambda features, frames: outputs_of(network, features, frames)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,8 @@ class Transcript:
     """Between 0 and 1, see `decoders.greedy`."""
     seconds: float
     """Time that features, network and decoder took."""
+    classes: dict[str, str] = field(default_factory=dict)
+    """What the head tells, by field: {"language": "zh"}; empty of a model without a head."""
 
 
 class Predictor:
@@ -73,7 +75,7 @@ class Predictor:
         self.recogniser = recogniser
         self.front_end: FrontEnd | None = None
         """What cleans recordings before the recogniser hears them."""
-        self.log_probs = paddle_engine(saved, self.recogniser, device or DeviceSettings())
+        self.outputs = paddle_engine(saved, self.recogniser, device or DeviceSettings())
 
     def transcribe(
         self, source: str | Path | bytes | ArrayLike, rate: int = SAMPLE_RATE
@@ -92,10 +94,13 @@ class Predictor:
         settings = self.recogniser.features
         power = None if self.front_end is None else self.front_end.power
         features = self.recogniser.normalizer(_features(source, rate, settings, power))
-        log_probs, lengths = self.log_probs(features[np.newaxis], np.array([len(features)]))
-        decoded = greedy_decode(log_probs[0, : lengths[0]])
+        outputs = self.outputs(features[np.newaxis], np.array([len(features)]))
+        decoded = greedy_decode(outputs.log_probs[0, : outputs.frames[0]])
         text = self.recogniser.vocabulary.decode(decoded.ids)
-        return Transcript(text, decoded.confidence, time.perf_counter() - started)
+        head, classes = self.recogniser.head, {}
+        if head is not None and outputs.classes is not None:
+            classes[head.field] = head.names[outputs.classes[0]]
+        return Transcript(text, decoded.confidence, time.perf_counter() - started, classes)
 
 
 def _features(

@@ -19,6 +19,7 @@ engine_proof.py compares the compiled convolutions with the plain ones
 runtime.py      what the process must set before Paddle is imported; the convolution engine
 networks/       shapes in, shapes out
 losses.py       CTC, guarded, and its variants
+head_losses.py  of the classes of utterances: cross-entropy, multi-margin, focal
 mask_losses.py  errors of masks and magnitudes over valid frames
 tasks/          data + network + loss + score for one job
 trainer/        the loop and what it stands on

@@ -3,13 +3,19 @@
 Opened before Paddle is imported, so that mistakes show at once.
 """
 
+import dataclasses
 import itertools
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.cache import RecordingCache
+from data_utils.classes import Classes, listing, values_of
 from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest
@@ -31,6 +37,9 @@ class Corpus:
     """Utterances that are not trained on because of their duration."""
     misfits: list[str]
     """Those that no loss can be computed for: where and why."""
+    classes: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    """Number of each utterance's class, see `Classes.numbers`: of the set "train", and of those in
+    `scored`. Empty where no head wants them."""
 
     def left_out(self) -> Iterator[str]:
         """Every utterance of the training manifests that is not trained on: where and why."""
@@ -88,6 +97,55 @@ def open_corpus(
     _name_left_out(corpus.left_out(), len(corpus.outside))
     _name_left_out(iter(corpus.misfits), len(corpus.misfits))
     return corpus
+
+
+def with_classes(corpus: Corpus, name: str, head: Classes | None) -> tuple[Classes, Corpus]:
+    """The classes that a head tells apart, and the corpus with those of its utterances.
+
+    How many there are of each, and how many utterances have none, is told.
+
+    Args:
+        corpus: of utterances that can be trained on.
+        name: field of the manifests' lines that says the class.
+        head: the classes that a checkpoint knows; None takes those of the training manifests.
+
+    Raises:
+        InputError: `name` is no such field, or the training manifests have fewer than two classes.
+    """
+    training = corpus.training.manifest
+    if head is None:
+        head, values = Classes.of(training, name, f"--head_field={name}")
+    else:
+        values = values_of(training, name)
+    classes = {"train": head.numbers(values)}
+    counts = Counter(values)
+    print(f"classes of {name}: {listing([f'{value} {counts[value]}' for value in head.names])}")
+    _tell_strangers("train", values, head, "trained on by CTC alone", "trained on by CTC alone")
+    for set_name, dataset in corpus.scored.items():
+        values = values_of(dataset.manifest, name)
+        classes[set_name] = head.numbers(values)
+        _tell_strangers(set_name, values, head, f"{name} is not scored there", "scored as wrong")
+    return head, dataclasses.replace(corpus, classes=classes)
+
+
+def _tell_strangers(
+    set_name: str, values: Sequence[str | None], head: Classes, without: str, unknown: str
+) -> None:
+    """Say how many utterances have no class, or one new to the head, and what becomes of them."""
+    if missing := values.count(None):
+        print(
+            f"note: {set_name}: {missing} of {len(values)} utterances have no {head.field}: "
+            f"{without}",
+            file=sys.stderr,
+        )
+    known = {None, *head.names}
+    others = Counter(value for value in values if value not in known)
+    if others:
+        print(
+            f"warning: {set_name}: {others.total()} of {len(values)} utterances are of classes of "
+            f"{head.field} that the head has not ({listing(sorted(map(str, others)))}): {unknown}",
+            file=sys.stderr,
+        )
 
 
 def _name_left_out(reasons: Iterator[str], count: int) -> None:

@@ -61,6 +61,10 @@ _MEANING = {
     "loss_on": _LOSS,
     "label_smoothing": _LOSS,
     "focal_gamma": _LOSS,
+    "head_loss": _LOSS,
+    "head_weight": _LOSS,
+    "head_gamma": _LOSS,
+    "head_margin": _LOSS,
 }
 
 

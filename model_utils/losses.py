@@ -16,7 +16,7 @@ from data_utils.dataset import required_frames
 from model_utils.settings import LossSettings
 
 CERTAIN = 1e-6
-"""A CTC loss below this is rounding: the whole label is as likely as float32 can say."""
+"""A loss -log(p) below this is rounding: what it is of is as likely as float32 can say."""
 
 
 def training_loss(
@@ -55,13 +55,23 @@ def training_loss(
     """
     losses = ctc_loss(logits, logit_lengths, labels, label_lengths)
     if settings.focal_gamma:
-        # Not below CERTAIN: with gamma < 1 the slope of the power is infinite at 0.
-        doubt = -paddle.expm1(-paddle.clip(losses, min=CERTAIN))
-        losses = doubt**settings.focal_gamma * losses
+        losses = focused(losses, settings.focal_gamma)
     if settings.label_smoothing:
         share = settings.label_smoothing
         losses = (1 - share) * losses + share * _from_uniform(logits, logit_lengths)
     return losses
+
+
+def focused(losses: Tensor, gamma: float) -> Tensor:
+    """(1 - p)^gamma times each loss -log(p): what is likely already counts for less.
+
+    Args:
+        losses: float32 of any shape, not below 0.
+        gamma: above 0.
+    """
+    # Not below CERTAIN: with gamma < 1 the slope of the power is infinite at 0.
+    doubt = -paddle.expm1(-paddle.clip(losses, min=CERTAIN))
+    return doubt**gamma * losses
 
 
 def _from_uniform(logits: Tensor, lengths: NDArray[np.integer]) -> Tensor:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_utils.classes import Classes
 from data_utils.errors import InputError
 from data_utils.settings import CorpusSettings
 from data_utils.text import Vocabulary
 from model_utils import differences
 from model_utils.description import task_of
 from model_utils.options import Options
-from model_utils.recogniser import OUTPUT_LAYER, Recogniser, resolve
+from model_utils.recogniser import HEAD_LAYER, OUTPUT_LAYER, Recogniser, resolve
 from model_utils.settings import RunSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
@@ -45,7 +46,7 @@ def extended(options: Options, saved: Checkpoint) -> Recogniser:
     """The recogniser of a checkpoint, knowing the new characters of `vocab_path` too.
 
     Its tokens keep their ids, those that are new stand behind them. Features, statistics, sizes and
-    the treatment of unknown characters are the checkpoint's.
+    the treatment of unknown characters are the checkpoint's; it has no head.
 
     Raises:
         InputError: the checkpoint does not name its tokens, or an option contradicts it.
@@ -61,7 +62,7 @@ def extended(options: Options, saved: Checkpoint) -> Recogniser:
     for line in differences.of_statistics(own, files, saved.path):
         print(line, file=sys.stderr)
     vocabulary = own.vocabulary.extended(Vocabulary.load(files.vocab_path))
-    return dataclasses.replace(own, vocabulary=vocabulary)
+    return dataclasses.replace(own, vocabulary=vocabulary, head=None)
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,23 @@ class Pretrained:
             file=sys.stderr,
         )
         return cls(dataclasses.replace(saved, weights=with_new_rows(saved.weights, len(new))))
+
+    def for_head(self, head: Classes) -> "Pretrained":
+        """The same for a network with a head, which starts anew where its classes are others.
+
+        Args:
+            head: of the new run.
+        """
+        info = self.saved.info or {}
+        other = None if info.get("head") is None else Classes.from_json(info["head"])
+        if other is None or other.names == head.names:
+            return self
+        print(
+            f"note: the head of {self.saved.path} tells {other.shown()}, this one {head.shown()}: "
+            f"it starts anew",
+            file=sys.stderr,
+        )
+        return dataclasses.replace(self, new_layers=(*self.new_layers, HEAD_LAYER))
 
     def start(self, network: "nn.Layer") -> None:
         """Set the weights of `network` that fit, and say which on either side do not."""

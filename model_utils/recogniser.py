@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.cache import RecordingCache
+from data_utils.classes import Classes
 from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.features import num_bins
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 OUTPUT_LAYER = "output"
 """The layer of the network that has a row for each token of the vocabulary."""
 
+HEAD_LAYER = "head"
+"""The layer that tells the class of an utterance, where there is one."""
+
 _PARTS = ("task", "vocabulary", "features", "normalizer", "network", "unknown")
 
 
@@ -37,9 +41,12 @@ class Recogniser:
     normalizer: Normalizer
     network: NetworkSettings
     unknown: Literal["unk", "drop"] = "unk"
+    head: Classes | None = None
+    """What it tells of an utterance beside its text."""
 
     def describe(self) -> dict[str, Any]:
         """JSON values, from which `of` makes an equal recogniser."""
+        head = {} if self.head is None else {"head": dataclasses.asdict(self.head)}
         return {
             "task": "recognition",
             "vocabulary": list(self.vocabulary.tokens),
@@ -47,6 +54,7 @@ class Recogniser:
             "normalizer": self.normalizer.to_dict(),
             "network": dataclasses.asdict(self.network),
             "unknown": self.unknown,
+            **head,
         }
 
     @classmethod
@@ -68,6 +76,7 @@ class Recogniser:
                 Normalizer.from_dict(info["normalizer"]),
                 from_json(NetworkSettings, info["network"], "network"),
                 unknown,
+                None if info.get("head") is None else Classes.from_json(info["head"]),
             )
             if found.normalizer.num_bins != found.num_bins:
                 raise InputError(
@@ -85,7 +94,13 @@ class Recogniser:
         """A network of these sizes with new weights."""
         from model_utils.networks.deepspeech2 import DeepSpeech2
 
-        return DeepSpeech2(self.num_bins, len(self.vocabulary), self.network, compile_convolutions)
+        return DeepSpeech2(
+            self.num_bins,
+            len(self.vocabulary),
+            self.network,
+            compile_convolutions,
+            0 if self.head is None else len(self.head.names),
+        )
 
     def dataset(
         self,

@@ -124,6 +124,44 @@ class LossSettings:
     )
 
 
+@dataclass(frozen=True)
+class HeadSettings:
+    """A second output of the recogniser: the class of the utterance as a whole."""
+
+    head_field: str | None = option(
+        None,
+        "field of the manifests that says the class of an utterance, language say; None: no head",
+        when="where the language or the kind of noise is wanted beside the text, see [classes of "
+        "utterances](#classes-of-utterances)",
+    )
+    head_loss: Literal["cross_entropy", "multi_margin", "focal"] = option(
+        "cross_entropy",
+        "what the head is trained to make small",
+        when="`focal` where one class is rare or few utterances stay wrong; `multi_margin` seldom",
+    )
+    head_weight: float = option(
+        1.0,
+        "times the head's loss is added to the utterance's CTC loss",
+        minimum=1e-6,
+        maximum=1000,
+        when="3 to 10 where the classes are learned too slowly, 0.1 where the text suffers",
+    )
+    head_gamma: float = option(
+        2.0,
+        "focal: how much utterances whose class is clear already count for less",
+        minimum=0,
+        maximum=10,
+        when="0.5 for less of it; 0 is cross_entropy",
+    )
+    head_margin: float = option(
+        1.0,
+        "multi_margin: by how much the right class has to lead before its loss is 0",
+        minimum=0.01,
+        maximum=100,
+        when="seldom",
+    )
+
+
 MaskError = Literal["mse", "l1"]
 
 
@@ -522,6 +560,7 @@ TRAINING: tuple[type, ...] = (
     FeatureSettings,
     NetworkSettings,
     LossSettings,
+    HeadSettings,
     *TRAINER,
 )
 """The settings of train.py for a recogniser."""

@@ -3,6 +3,7 @@
 conv.py           strided convolutions over (frequency, time) and batch statistics of valid frames
 rnn.py            recurrent layers with normalisation between them, lookahead convolution
 deepspeech2.py    the whole: features -> logits
+head.py           one class for each utterance
 r_transformer.py  magnitudes -> masks: R-Transformers, and an LSTM to compare with
 settings.py       sizes of mask networks; importable without Paddle
 unet.py           a U-Net for each stem: magnitudes of a mixture -> masks

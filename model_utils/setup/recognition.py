@@ -9,12 +9,13 @@ from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.settings import BatchSettings, CorpusSettings, StoreSettings
 from model_utils import differences, distributed, runtime
-from model_utils.corpus import Corpus, open_corpus
-from model_utils.options import Options
+from model_utils.corpus import Corpus, open_corpus, with_classes
+from model_utils.options import Options, check_owners, given_otherwise
 from model_utils.pretrained import Pretrained, extended
 from model_utils.recogniser import Recogniser, resolve
 from model_utils.settings import (
     DeviceSettings,
+    HeadSettings,
     LossSettings,
     ModeSettings,
     OptimisationSettings,
@@ -29,6 +30,11 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     """The recogniser that `options` describe, see `job.open_job`."""
     recogniser, pretrained = _recogniser(options, resumed)
     options, corpus = _opened(options, recogniser)
+    head = options[HeadSettings]
+    if head.head_field is not None:
+        classes, corpus = with_classes(corpus, head.head_field, recogniser.head)
+        recogniser = dataclasses.replace(recogniser, head=classes)
+        pretrained = pretrained and pretrained.for_head(classes)
     device = runtime.prepare(options[DeviceSettings], recogniser.network, recogniser.num_bins)
 
     # Import Paddle, which is set up now.
@@ -39,7 +45,7 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     batching, seed = options[BatchSettings], options[RunSettings].seed
     parts = options[OptimisationSettings].accumulate
     compiled, loss = device.compile_convolutions, options[LossSettings]
-    task = RecognitionTask(recogniser, corpus, batching, seed, compiled, parts, loss)
+    task = RecognitionTask(recogniser, corpus, batching, seed, compiled, parts, loss, head)
     print(f"{stamp()} 训练数据数量：{len(corpus.training.manifest)}\n", flush=True)
     return Job(task, device, options, None if pretrained is None else pretrained.start)
 
@@ -60,7 +66,8 @@ def open_source(options: Options) -> SpeechDataset:
 def _opened(options: Options, recogniser: Recogniser) -> tuple[Options, Corpus]:
     """The options in force, told to the user, and the corpus that they name."""
     files = dataclasses.replace(options[CorpusSettings], unknown=recogniser.unknown)
-    options = options.replaced(recogniser.network, recogniser.features, files)
+    head = _head(options, recogniser)
+    options = options.replaced(recogniser.network, recogniser.features, files, head)
     notes: list[str] = []
     augmentation = AugmentationPipeline.load(files.augment_conf_path, warn=notes.append)
     print("\n".join([options.table(), *notes]), flush=True)
@@ -75,6 +82,30 @@ def _opened(options: Options, recogniser: Recogniser) -> tuple[Options, Corpus]:
     )
     corpus.training.store = opened_store(options, corpus.training)
     return options, corpus
+
+
+_HEAD_BELONGS_TO = {"head_gamma": ("focal",), "head_margin": ("multi_margin",)}
+"""The losses of the head that an option reaches."""
+
+
+def _head(options: Options, recogniser: Recogniser) -> HeadSettings:
+    """The settings of the head in force: its field is that of a resumed recogniser.
+
+    Raises:
+        InputError: an option of the head is given and reaches nothing.
+    """
+    settings = options[HeadSettings]
+    if recogniser.head is not None:
+        settings = dataclasses.replace(settings, head_field=recogniser.head.field)
+    given = given_otherwise(options, HeadSettings)
+    if settings.head_field is None and given:
+        name, value = next(iter(given.items()))
+        raise InputError(
+            f"--{name}={value}: there is no head; give --head_field=NAME, the field of the "
+            f"manifests that says an utterance's class, or leave the option out"
+        )
+    check_owners(options, HeadSettings, "head_loss", _HEAD_BELONGS_TO)
+    return settings
 
 
 def _recogniser(
@@ -95,6 +126,23 @@ def _recogniser(
         return recogniser, Pretrained.extending(source, recogniser)
     recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
     if resumed is not None and resumed.info is not None:
+        _check_head(options, recogniser, resumed)
         for line in differences.of_files(recogniser, files, resumed.path):
             print(line, file=sys.stderr)
     return recogniser, None if source is None else Pretrained.of(source, recogniser)
+
+
+def _check_head(options: Options, recogniser: Recogniser, resumed: Checkpoint) -> None:
+    """Refuse another head than that of the checkpoint that is resumed."""
+    field = options[HeadSettings].head_field
+    own = None if recogniser.head is None else recogniser.head.field
+    if "head_field" not in options.given or field == own:
+        return
+    if own is None:
+        raise InputError(
+            f"--head_field={field}: {resumed.path} has no head; leave the option out, or start a "
+            f"new run from its weights with --pretrained_model"
+        )
+    raise InputError(
+        f"--head_field={field}: the head of {resumed.path} is for {own}; leave the option out"
+    )

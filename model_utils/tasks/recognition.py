@@ -3,44 +3,62 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import paddle
 from numpy.typing import NDArray
 from paddle import Tensor
 
+from data_utils.classes import NO_CLASS
 from data_utils.dataset import Batch
 from data_utils.settings import BatchSettings
 from data_utils.text import Vocabulary
 from decoders.greedy import greedy_decode_batch
 from model_utils import distributed
 from model_utils.corpus import Corpus
+from model_utils.head_losses import head_losses
 from model_utils.losses import training_loss
 from model_utils.networks.deepspeech2 import DeepSpeech2
 from model_utils.recogniser import Recogniser
-from model_utils.settings import LossSettings
+from model_utils.settings import HeadSettings, LossSettings
 from model_utils.tasks.batches import BatchedTask
+from model_utils.trainer.runlog import ACCURACY
 from model_utils.trainer.task import Score
+from scoring.accuracy import Hits
 from scoring.error_rate import ErrorCounts, character_errors, word_errors
 
 
-def log_probs(
+class Outputs(NamedTuple):
+    """What a network says of a padded batch."""
+
+    log_probs: NDArray[np.float32]
+    """Log-probabilities [batch, output_frames, tokens]."""
+    frames: NDArray[np.int64]
+    """Valid output frames [batch]."""
+    classes: NDArray[np.int64] | None = None
+    """Number of the class of each utterance [batch]; None where there is no head."""
+
+
+def outputs_of(
     network: DeepSpeech2, features: NDArray[np.float32], frames: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Log-probabilities of a padded batch, in evaluation mode.
+) -> Outputs:
+    """What the network says of a padded batch.
 
     Args:
         network: in evaluation mode.
         features: float32 [batch, frames, bins].
         frames: valid frames [batch].
-
-    Returns:
-        float32 [batch, output_frames, classes] and valid output frames [batch].
     """
     with paddle.no_grad():
-        logits, lengths = network(paddle.to_tensor(features), paddle.to_tensor(frames))
-        return paddle.nn.functional.log_softmax(logits).numpy(), lengths.numpy()
+        logits, lengths, scores = network.outputs(
+            paddle.to_tensor(features), paddle.to_tensor(frames)
+        )
+        return Outputs(
+            paddle.nn.functional.log_softmax(logits).numpy(),
+            lengths.numpy(),
+            None if scores is None else scores.numpy().argmax(axis=-1),
+        )
 
 
 @dataclass(frozen=True)
@@ -51,18 +69,19 @@ class Recognition:
     reference: str
     hypothesis: str
     counts: ErrorCounts
+    class_number: int | None = None
+    """Of the class that the head tells; None where there is no head."""
 
 
 ErrorRate = Literal["cer", "wer"]
-Outputs = tuple[NDArray[np.float32], NDArray[np.int64]]
-LogProbs = Callable[[NDArray[np.float32], NDArray[np.int64]], Outputs]
+Compute = Callable[[NDArray[np.float32], NDArray[np.int64]], Outputs]
 
 ALL_BLANK = 0.99
 """A network with a larger share of blanks than this writes next to nothing."""
 
 
 def recognise(
-    compute: LogProbs,
+    compute: Compute,
     batches: Iterable[Batch],
     vocabulary: Vocabulary,
     error_rate: ErrorRate = "cer",
@@ -71,7 +90,7 @@ def recognise(
     """Recognise and compare every utterance of `batches`: validation and `eval.py` both come here.
 
     Args:
-        compute: (features, frames) to (log-probabilities, output frames), see `log_probs`.
+        compute: (features, frames) to outputs, see `outputs_of`.
         batches: with their transcripts.
         vocabulary: of the network.
         error_rate: what is counted, characters or words.
@@ -83,15 +102,26 @@ def recognise(
             report(problem)
         if not len(batch):
             continue
-        outputs, lengths = compute(batch.features, batch.frames)
-        for row, decoded in enumerate(greedy_decode_batch(outputs, lengths)):
+        outputs = compute(batch.features, batch.frames)
+        for row, decoded in enumerate(greedy_decode_batch(outputs.log_probs, outputs.frames)):
             reference, hypothesis = batch.texts[row], vocabulary.decode(decoded.ids)
             yield Recognition(
                 batch.items[row],
                 reference,
                 hypothesis,
                 count_errors(reference, hypothesis),
+                None if outputs.classes is None else int(outputs.classes[row]),
             )
+
+
+def class_hit(number: int, result: Recognition) -> Hits:
+    """Whether the head was right: 1 of 1, 0 of 1, or 0 of 0 where there is no class to tell.
+
+    Args:
+        number: of the utterance's class, see `Classes.numbers`.
+        result: with the head's.
+    """
+    return Hits() if number == NO_CLASS else Hits(int(result.class_number == number), 1)
 
 
 def scoring_order(durations: NDArray[np.float32], batch_size: int) -> list[NDArray[np.int64]]:
@@ -111,6 +141,7 @@ class RecognitionTask(BatchedTask[Batch]):
         compile_convolutions: see `runtime`.
         parts: batches as `batching` describes them that each process computes before a step.
         loss: which variant of CTC; None for plain CTC.
+        head: how the head is trained, where the recogniser has one; None for the defaults.
     """
 
     def __init__(
@@ -122,11 +153,13 @@ class RecognitionTask(BatchedTask[Batch]):
         compile_convolutions: bool,
         parts: int = 1,
         loss: LossSettings | None = None,
+        head: HeadSettings | None = None,
     ) -> None:
         super().__init__(corpus.training, corpus.scored, batching, seed, parts)
         self.recogniser = recogniser
         self._corpus = corpus
         self.loss = loss or LossSettings()
+        self.head = head or HeadSettings()
         paddle.seed(seed)
         self.network: DeepSpeech2 = recogniser.build(compile_convolutions)
 
@@ -138,33 +171,40 @@ class RecognitionTask(BatchedTask[Batch]):
         """Loss of each item [batch]; see `Task.losses` for a batch without any."""
         if not len(batch):
             return self.no_losses()
-        logits, lengths = self.network(
+        logits, lengths, scores = self.network.outputs(
             paddle.to_tensor(batch.features), paddle.to_tensor(batch.frames)
         )
         logits = logits.astype("float32")
-        return training_loss(logits, lengths.numpy(), batch.labels, batch.label_lengths, self.loss)
+        losses = training_loss(
+            logits, lengths.numpy(), batch.labels, batch.label_lengths, self.loss
+        )
+        if scores is None:
+            return losses
+        classes = self._corpus.classes["train"][batch.items]
+        return losses + self.head.head_weight * head_losses(scores, classes, self.head)
 
     def nothing(self) -> Tensor:
         """What the network gives for a frame that nobody hears."""
         frame = paddle.zeros([1, 1, self.recogniser.num_bins])
-        logits, _ = self.network(frame, paddle.zeros([1], dtype="int64"))
-        return logits
+        logits, _, scores = self.network.outputs(frame, paddle.zeros([1], dtype="int64"))
+        return logits if scores is None else logits.sum() + scores.sum()
 
     def score(self, name: str, batch_done: Callable[[], None] = lambda: None) -> Score:
         """Character error rate on the set `name`, of which each process recognises a share."""
         dataset = self._corpus.scored[name]
         plan = scoring_order(dataset.durations, self.batching.batch_size)
         plan = plan[distributed.rank() :: distributed.world_size()]
-        counts, frames, blanks = ErrorCounts(), 0, 0
+        head = self.recogniser.head
+        counts, hits, frames, blanks = ErrorCounts(), Hits(), 0, 0
 
         def compute(features: NDArray[np.float32], lengths: NDArray[np.int64]) -> Outputs:
             nonlocal frames, blanks
-            outputs, lengths = log_probs(self.network, features, lengths)
-            best = outputs.argmax(axis=-1)
-            valid = np.arange(outputs.shape[1]) < lengths[:, None]
+            outputs = outputs_of(self.network, features, lengths)
+            best = outputs.log_probs.argmax(axis=-1)
+            valid = np.arange(best.shape[1]) < outputs.frames[:, None]
             frames, blanks = frames + int(valid.sum()), blanks + int((valid & (best == 0)).sum())
             batch_done()
-            return outputs, lengths
+            return outputs
 
         for result in recognise(
             compute,
@@ -173,10 +213,12 @@ class RecognitionTask(BatchedTask[Batch]):
             report=self._tell_once,
         ):
             counts += result.counts
-        *errors, frames, blanks = map(
-            round, distributed.totals([*dataclasses.astuple(counts), frames, blanks])
-        )
-        counts = ErrorCounts(*errors)
+            if head is not None:
+                number = int(self._corpus.classes[name][result.utterance])
+                hits += class_hit(number, result)
+        shared = [*dataclasses.astuple(counts), *dataclasses.astuple(hits), frames, blanks]
+        *errors, right, total, frames, blanks = map(round, distributed.totals(shared))
+        counts, hits = ErrorCounts(*errors), Hits(right, total)
         # Where nothing can be read, 0 errors are no merit.
         rate = counts.rate if counts.reference_length else float("nan")
         collapse = ""
@@ -184,7 +226,15 @@ class RecognitionTask(BatchedTask[Batch]):
             collapse = f"{100 * blanks / frames:.1f} % of all frames are blanks"
         elif rate >= 1:
             collapse = f"the error rate is {rate:.2f}"
-        return Score("cer", rate, detail=counts.detail, collapse=collapse)
+        if head is None or not hits.total:
+            return Score("cer", rate, detail=counts.detail, collapse=collapse)
+        return Score(
+            "cer",
+            rate,
+            detail=f"{counts.detail}; {hits.format(head.field)}",
+            collapse=collapse,
+            beside={f"{head.field} {ACCURACY}": hits.rate},
+        )
 
     def describe(self) -> dict[str, Any]:
         """What a checkpoint holds beside the weights."""

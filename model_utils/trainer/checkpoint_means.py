@@ -138,7 +138,8 @@ def _check_alike(first: Checkpoint, other: Checkpoint) -> None:
         raise InputError(
             f"{other.path}: no {other.path.stem}.json beside it, which says what it is of"
         )
-    for part in ("task", "vocabulary", "features", "normalizer", "network", "spectrum", "songs"):
+    parts = ("task", "vocabulary", "features", "normalizer", "network", "head", "spectrum", "songs")
+    for part in parts:
         if (first.info or {}).get(part) != other.info.get(part):
             raise InputError(
                 f"{other.path}: another {part} than {first.path}; only checkpoints of one "

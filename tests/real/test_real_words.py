@@ -16,6 +16,7 @@ from data_utils.features import read_features
 from data_utils.manifest import Manifest
 from inference import Predictor
 from model_utils.settings import DeviceSettings
+from model_utils.tasks.recognition import Outputs
 
 pytestmark = pytest.mark.real
 
@@ -136,11 +137,11 @@ def test_five_paths_give_the_same_features(words: Words, monkeypatch: pytest.Mon
 
     asked = []
 
-    def listen(features: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def listen(features: np.ndarray, frames: np.ndarray) -> Outputs:
         asked.append(features[0, : frames[0]])
-        return np.zeros((1, 1, len(recogniser.vocabulary)), np.float32), np.array([1])
+        return Outputs(np.zeros((1, 1, len(recogniser.vocabulary)), np.float32), np.array([1]))
 
-    predictor.log_probs = listen
+    predictor.outputs = listen
     predictor.transcribe(path)
     predictor.transcribe(path.read_bytes())  # as a server gets it
     training = recogniser.dataset(manifest, AugmentationPipeline(), seed=1).example(7, epoch=3)

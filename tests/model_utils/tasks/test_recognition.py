@@ -28,7 +28,7 @@ from model_utils.settings import (
     RunSettings,
     ScheduleSettings,
 )
-from model_utils.tasks.recognition import RecognitionTask, log_probs, recognise, scoring_order
+from model_utils.tasks.recognition import RecognitionTask, outputs_of, recognise, scoring_order
 from model_utils.trainer import checkpoint
 from model_utils.trainer.loop import Trainer
 from scoring.error_rate import character_errors
@@ -289,7 +289,7 @@ def test_score_counts_what_is_decoded_whatever_the_batch(make_corpus: MakeCorpus
             scores.append(task.score("test"))
             data = task._corpus.scored["test"]
             found = recognise(
-                lambda x, n, network=task.network: log_probs(network, x, n),
+                lambda x, n, network=task.network: outputs_of(network, x, n),
                 [data.batch(plan) for plan in scoring_order(data.manifest.durations, 5)],
                 task.recogniser.vocabulary,
             )
@@ -313,13 +313,14 @@ def test_log_probs_are_log_probabilities_of_the_utterance_alone(make_corpus: Mak
     with make_task(make_corpus(TEXTS), score=False) as task:
         task.network.eval()
         batch = task.recogniser.dataset(task.training.manifest).batch([11, 0, 3])
-        found, lengths = log_probs(task.network, batch.features, batch.frames)
+        found, lengths, classes = outputs_of(task.network, batch.features, batch.frames)
+        assert classes is None
         assert found.dtype == np.float32
         assert lengths.tolist() == [-(-n // 3) for n in batch.frames]
         assert np.allclose(np.exp(found.astype(np.float64)).sum(axis=2), 1, atol=1e-5)
         for row, frames in enumerate(batch.frames):
             alone = batch.features[row : row + 1, :frames]
-            expected, [valid] = log_probs(task.network, alone, np.array([frames]))
+            expected, [valid], _ = outputs_of(task.network, alone, np.array([frames]))
             assert np.allclose(found[row, :valid], expected[0], atol=1e-5)
 
 
