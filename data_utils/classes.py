@@ -48,8 +48,8 @@ class Classes:
         if not names:
             known = {name for utterance in manifest for name in utterance.fields}
             raise InputError(
-                f"{origin}: no line of the manifest says it ({manifest.where(0)} and all behind)"
-                f"{suggestion(field, known) if known else '; its lines have no field'}"
+                f"{origin}: no line of the manifest says it in text ({manifest.where(0)} and all "
+                f"behind){suggestion(field, known) if known else '; its lines have no field'}"
             )
         if len(names) == 1:
             raise InputError(

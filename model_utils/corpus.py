@@ -124,7 +124,7 @@ def with_classes(corpus: Corpus, name: str, head: Classes | None) -> tuple[Class
     for set_name, dataset in corpus.scored.items():
         values = values_of(dataset.manifest, name)
         classes[set_name] = head.numbers(values)
-        _tell_strangers(set_name, values, head, f"{name} is not scored there", "scored as wrong")
+        _tell_strangers(set_name, values, head, "left out of its accuracy", "scored as wrong")
     return head, dataclasses.replace(corpus, classes=classes)
 
 

@@ -100,7 +100,7 @@ def test_what_is_trained_on_is_told_once(train: Say, corpus: Corpus, tmp_path: P
     assert those(out, "classes of") == ["classes of pitch: high 2, low 3"]
     assert those(err, "have no pitch") == [
         "note: train: 1 of 6 utterances have no pitch: trained on by CTC alone",
-        "note: test: 1 of 6 utterances have no pitch: pitch is not scored there",
+        "note: test: 1 of 6 utterances have no pitch: left out of its accuracy",
     ]
     [line] = those(out, "Test [")
     assert "; pitch: " in line and line.endswith(" / 5))")
