@@ -267,14 +267,15 @@ def transcribed_features(
     """What a Predictor gives its engine for the file, its bytes and its samples."""
     from data_utils.audio import read_speech
     from inference import predictor
+    from model_utils.tasks.recognition import Outputs
     from model_utils.trainer.checkpoint import Checkpoint
 
     heard = []
 
-    def engine(features: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def engine(features: np.ndarray, frames: np.ndarray) -> Outputs:
         assert frames.tolist() == [features.shape[1]] and len(features) == 1
         heard.append(features[0])
-        return np.zeros((1, 1, 4), dtype=np.float32), np.array([1])
+        return Outputs(np.zeros((1, 1, 4), dtype=np.float32), np.array([1]))
 
     monkeypatch.setattr(predictor, "paddle_engine", lambda *arguments: engine)
     transcriber = predictor.Predictor(Checkpoint(audio, {}, None, None), recogniser=own)
