@@ -208,7 +208,7 @@ def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
     """Why compiled convolutions of these sizes cannot be trusted here; empty if they can."""
     layers = [network.num_conv_layers, network.conv_channels, num_bins]
     key = json.dumps([*layers, threads, _cpu_name(), paddle_version(), _proof_source()])
-    record = _cache_folder() / f"engine-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    record = cache_folder() / f"engine-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     try:
         return str(json.loads(record.read_text(encoding="utf-8"))["problem"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -292,7 +292,8 @@ def _cpu_info() -> list[str]:
         return []
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where what is dear to make again is kept for this user."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "paddle-deepspeech2"
 

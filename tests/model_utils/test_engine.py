@@ -232,7 +232,7 @@ def test_a_damaged_verdict_is_made_again(
 ) -> None:
     prove_by(RIGHT)
     verdict()
-    [record] = runtime._cache_folder().iterdir()
+    [record] = runtime.cache_folder().iterdir()
     record.write_bytes(content)
     assert verdict() == verdict() == ""
     assert len(children) == 2
@@ -345,4 +345,4 @@ def test_all_of_it_for_real() -> None:
         check=True,
     ).stdout
     assert engine == ("plain\n" if KNOWN_WRONG else "onednn\n")
-    assert len(list(runtime._cache_folder().glob("*"))) == (0 if KNOWN_WRONG else 1)
+    assert len(list(runtime.cache_folder().glob("*"))) == (0 if KNOWN_WRONG else 1)

@@ -1,0 +1,74 @@
+"""Measure, side by side in one run: python benchmarks/run.py TABLE.
+
+Each table is written as Markdown, with machine, versions, medians, spread and the peers of the same
+run; the figures that matter are printed at the end, a line each.
+"""
+
+import importlib
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from data_utils.atomic import check_place, write_atomically
+from data_utils.errors import InputError, suggestion
+from model_utils.options import parse, run_command
+
+HOME = Path(__file__).resolve().parents[1]
+
+TABLES = {
+    "features": "features, effects and resampling against other libraries, on one core",
+    "loader": "train against fast_train: items per second, waiting, store size, memory",
+    "scale": "manifests of a thousand to ten million lines: time and memory",
+}
+"""What can be measured: each is a file here, with its settings and a function `measure`."""
+
+
+def main() -> None:
+    """Measure the table that was asked for, write it, print its figures."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        listed = "\n".join(f"  {name:<10}{what}" for name, what in TABLES.items())
+        print(f"{__doc__}\ntables, each with a --help of its own:\n{listed}")
+        return
+    name = arguments[0]
+    if name not in TABLES:
+        raise InputError(f"no table {name!r}{suggestion(name, TABLES)}")
+
+    sys.path.insert(0, str(HOME))  # benchmarks/ is in no installed package
+    from benchmarks import measuring
+    from model_utils import runtime
+
+    table = importlib.import_module(f"benchmarks.{name}")
+    options = parse(
+        f"run.py {name}",
+        [measuring.MeasuringSettings, *table.SETTINGS],
+        arguments[1:],
+        description=table.__doc__ or "",
+    )
+    place = options[measuring.MeasuringSettings].output_path
+    path = Path(place) if place else HOME / "benchmarks" / "tables" / f"{name}.md"
+    check_place(path, kind=re.compile(re.escape(measuring.TITLE.encode())))
+    before = measuring.load()
+    report = table.measure(options)
+    report.versions = {**runtime.versions(), **report.versions}
+    facts = [
+        f"{measuring.machine()}; {measuring.today()}, load {before} when it began, "
+        f"{measuring.load()} when it ended",
+        f"`{_typed()}`: contestants in turns, rounds: "
+        f"{options[measuring.MeasuringSettings].rounds}; medians (lowest to highest)",
+    ]
+    with write_atomically(path) as [temporary]:
+        temporary.write_text(report.markdown(name, TABLES[name], facts), encoding="utf-8")
+    print(f"written: {path}\n")
+    print("\n".join(report.lines()))
+
+
+def _typed() -> str:
+    """The command as it was typed; of folders elsewhere their names, whose place is nobody's."""
+    shown = [re.sub(r"^(--\w+=)?/\S*/", r"\1", argument) for argument in sys.argv[1:]]
+    return shlex.join(["python", "benchmarks/run.py", *shown])
+
+
+if __name__ == "__main__":
+    run_command(main)

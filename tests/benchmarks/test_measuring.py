@@ -1,0 +1,85 @@
+"""Medians, ratios and turns are what they are said to be."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import measuring
+from benchmarks.measuring import Report, Section, Spread, interleaved, number, ratio
+
+speeds = st.floats(1e-3, 1e6)
+
+
+def test_contestants_take_turns_every_other_round_backwards() -> None:
+    asked: list[str] = []
+
+    def contestant(name: str) -> int:
+        asked.append(name)
+        return len(asked)
+
+    answers = interleaved({name: lambda name=name: contestant(name) for name in "abc"}, 3)
+    assert "".join(asked) == "abccbaabc"
+    assert answers == {"a": [1, 6, 7], "b": [2, 5, 8], "c": [3, 4, 9]}
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.floats(0.1, 9))
+def test_what_changes_steadily_changes_no_ratio(count: int, pairs: int, drift: float) -> None:
+    """Each takes one unit of time, and every call costs a little more than the one before."""
+    calls = iter(range(1000))
+    contestants = {str(number): lambda: 1 + drift * next(calls) for number in range(count)}
+    means = [np.mean(found) for found in interleaved(contestants, 2 * pairs).values()]
+    assert np.allclose(means, means[0])
+
+
+@given(st.lists(speeds, min_size=1, max_size=9))
+def test_spread_is_median_and_extremes(values: list[float]) -> None:
+    spread = Spread.of(values)
+    assert spread.median == pytest.approx(np.median(values))
+    assert (spread.low, spread.high) == (min(values), max(values))
+
+
+@given(st.lists(st.tuples(speeds, speeds), min_size=1, max_size=9))
+def test_ratio_of_medians_lies_between_those_of_the_rounds(
+    pairs: list[tuple[float, float]],
+) -> None:
+    values, others = zip(*pairs, strict=True)
+    found = ratio(values, others)
+    assert found.median == pytest.approx(np.median(values) / np.median(others))
+    assert found.low * (1 - 1e-9) <= found.median <= found.high * (1 + 1e-9)
+    assert found.high == pytest.approx(max(np.divide(values, others)))
+
+
+def test_a_ratio_needs_both_of_every_round() -> None:
+    with pytest.raises(ValueError):
+        ratio([1.0, 2.0], [1.0])
+
+
+@given(st.floats(1e-9, 1e12) | st.floats(-1e12, -1e-9))
+def test_three_digits_of_a_number_count(value: float) -> None:
+    shown = number(value)
+    assert float(shown.replace(",", "")) == pytest.approx(value, rel=0.005)
+    digits = shown.split("e")[0].replace("-", "").replace(".", "").replace(",", "").lstrip("0")
+    assert len(digits) == 3 or abs(value) >= 999
+
+
+def test_a_spread_too_small_to_show_is_not_shown() -> None:
+    assert str(Spread.of([2.0, 1.5, 2.5])) == "2.00 (1.50 to 2.50)"
+    assert str(Spread.of([2.0, 2.0001, 2.0002])) == "2.00"
+    assert number(0) == "0"
+
+
+def test_the_page_holds_all_that_was_found() -> None:
+    section = Section("Speed", "Of what.", ("who", "per second"), [("ours", 2), ("theirs", "1")])
+    report = Report([section], {"speed 256": "1.62x"}, {"numpy": "2.0"})
+    page = report.markdown("speed", "how fast", ["a machine"])
+    assert page.startswith(f"{measuring.TITLE}speed\n\nhow fast\n\n- a machine\n- numpy 2.0\n")
+    assert "```\nspeed 256: 1.62x\n```" in page
+    table = [line for line in page.splitlines() if line.startswith("|")]
+    assert table == ["| who | per second |", "| --- | ---: |", "| ours | 2 |", "| theirs | 1 |"]
+    assert report.lines() == ["speed 256: 1.62x"]
+
+
+def test_the_machine_is_named() -> None:
+    assert "cores" in measuring.machine()
+    assert measuring.versions_of("numpy") == {"numpy": np.__version__}
