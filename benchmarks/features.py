@@ -87,12 +87,10 @@ def measure(options: Options) -> Report:
         python = environment("features", REQUIREMENTS)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
-        ours = stack.enter_context(Side("benchmarks.features_ours", one_core=True))
+        ours = stack.enter_context(Side("benchmarks.features_ours", cores=1))
         peers = None
         if python is not None:
-            peers = stack.enter_context(
-                Side("benchmarks.features_peers", python=python, one_core=True)
-            )
+            peers = stack.enter_context(Side("benchmarks.features_peers", python=python, cores=1))
         stage = _Stage(ours, peers, folder, settings, rounds)
         report = Report(versions=versions_of("scipy", "soxr"))
         _features(stage, report)
@@ -100,8 +98,7 @@ def measure(options: Options) -> Report:
         _resampling(stage, report)
         if peers is not None:
             names = [requirement.partition("==")[0] for requirement in REQUIREMENTS]
-            found = peers("versions", packages=[n for n in names if n != "setuptools"])
-            report.versions |= {f"{name} of the peers": found[name] for name in found}
+            report.peers = peers("versions", packages=names)
     return report
 
 
@@ -171,7 +168,7 @@ def _features(stage: _Stage, report: Report) -> None:
     rows = []
     for kind, others in _FEATURES.items():
         mine = rates[f"ours {kind}"]
-        rows.append((f"{kind}, ours", _rounded(mine), "1", ""))
+        rows.append((f"{kind}, ours", f"{Spread.of(mine)}", "1", ""))
         for other in others if stage.peers else ():
             name = f"{kind} {other}"
             times, difference = ratio(mine, rates[name]), "another definition"
@@ -181,10 +178,10 @@ def _features(stage: _Stage, report: Report) -> None:
                 last = min(len(own), len(its)) - edge
                 difference = number(float(np.abs(own[edge:last] - its[edge:last]).max()))
                 report.figures[f"difference {kind} to {other}"] = difference
-            rows.append((f"{kind}, {other}", _rounded(rates[name]), f"{times}", difference))
+            rows.append((f"{kind}, {other}", f"{Spread.of(rates[name])}", f"{times}", difference))
             report.figures[f"features {kind} to {other}"] = f"{number(times.median)}x"
     loud = rates["ours linear with loudness"]
-    rows.append(("linear, ours, loudness brought to -20 dBFS", _rounded(loud), "", ""))
+    rows.append(("linear, ours, loudness brought to -20 dBFS", f"{Spread.of(loud)}", "", ""))
     report.sections.append(
         Section(
             "Features",
@@ -254,7 +251,7 @@ def _resampling(stage: _Stage, report: Report) -> None:
             rows.append(
                 (
                     f"{rate} Hz, {method}",
-                    _rounded(rates[shown]),
+                    f"{Spread.of(rates[shown])}",
                     "1" if method == "ours soxr" else f"{times}",
                     *_faithfulness(stage, shown, named[shown][0], rate),
                 )
@@ -290,7 +287,3 @@ def _faithfulness(stage: _Stage, shown: str, name: str, rate: int) -> Sequence[s
         return error, ""
     left = stage.output(shown, name, stage.clip("tone", tone(_LOST_HZ, rate)))[middle]
     return error, f"{level_db(left) - level_db(wanted):.0f} dB"
-
-
-def _rounded(rates: Sequence[float]) -> str:
-    return str(Spread.of(rates))

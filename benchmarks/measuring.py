@@ -133,7 +133,9 @@ class Report:
     sections: list[Section] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
-    """What was measured, peers with their versions."""
+    """Of what was measured, by package."""
+    peers: dict[str, str] = field(default_factory=dict)
+    """Of what stands in the environment of the peers."""
 
     def lines(self) -> list[str]:
         """A line for each figure."""
@@ -147,8 +149,11 @@ class Report:
             description: what is measured.
             facts: under what circumstances, a line each.
         """
-        used = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        listed = "\n".join(f"- {fact}" for fact in [*facts, used] if fact)
+        told = list(facts)
+        for whose, versions in (("versions", self.versions), ("peers", self.peers)):
+            if versions:
+                told.append(f"{whose}: {', '.join(map(' '.join, versions.items()))}")
+        listed = "\n".join(f"- {fact}" for fact in told)
         figures = "\n".join(["```", *self.lines(), "```"])
         parts = [f"{TITLE}{table}", description, listed, figures]
         return "\n\n".join([*parts, *(part.markdown() for part in self.sections)]) + "\n"

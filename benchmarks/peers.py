@@ -96,13 +96,10 @@ def _run(*command: str, cwd: Path | None = None) -> None:
     )
 
 
-def _environment(one_thread: bool = False) -> dict[str, str]:
-    """What a process is started with: this package to be found, one thread where that is wanted."""
-    return {
-        **os.environ,
-        "PYTHONPATH": str(HOME),
-        **dict.fromkeys(_THREADS if one_thread else (), "1"),
-    }
+def _environment(threads: int | None = None) -> dict[str, str]:
+    """What a process is started with: where this package is, and how many threads it may use."""
+    limits = {} if threads is None else dict.fromkeys(_THREADS, str(threads))
+    return {**os.environ, "PYTHONPATH": str(HOME), **limits}
 
 
 def _last_line(text: str) -> str:
@@ -116,7 +113,7 @@ class Side:
         module: "benchmarks.NAME", which is run.
         python: of the environment that it runs in; None: of this one.
         cwd: the folder that it runs in; None: this one.
-        one_core: whether it may use one core and one thread.
+        cores: how many it may use, with a thread on each; None: all that this process may.
     """
 
     def __init__(
@@ -125,23 +122,24 @@ class Side:
         *,
         python: Path | None = None,
         cwd: Path | None = None,
-        one_core: bool = False,
+        cores: int | None = None,
     ) -> None:
         self._module = module
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (until the process ends)
         self._process = subprocess.Popen(
             [str(python or sys.executable), "-m", module],
             cwd=cwd,
-            env=_environment(one_core),
+            env=_environment(cores),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
             encoding="utf-8",
         )
-        if one_core and hasattr(os, "sched_setaffinity"):
+        if cores is not None and hasattr(os, "sched_setaffinity"):
+            allowed = sorted(os.sched_getaffinity(0))[-cores:]
             with contextlib.suppress(ProcessLookupError):  # it failed already; asking will tell
-                os.sched_setaffinity(self._process.pid, {max(os.sched_getaffinity(0))})
+                os.sched_setaffinity(self._process.pid, allowed)
 
     def __call__(self, question: str, **arguments: Any) -> Any:
         """The answer to a question: JSON values.

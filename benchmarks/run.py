@@ -51,7 +51,9 @@ def main() -> None:
     check_place(path, kind=re.compile(re.escape(measuring.TITLE.encode())))
     before = measuring.load()
     report = table.measure(options)
-    report.versions = {**runtime.versions(), **report.versions}
+    own = runtime.versions()
+    package, _, version = own.pop("paddle").partition(" ")
+    report.versions = {package: version, **own, **report.versions}
     facts = [
         f"{measuring.machine()}; {measuring.today()}, load {before} when it began, "
         f"{measuring.load()} when it ended",

@@ -71,9 +71,12 @@ def test_a_spread_too_small_to_show_is_not_shown() -> None:
 
 def test_the_page_holds_all_that_was_found() -> None:
     section = Section("Speed", "Of what.", ("who", "per second"), [("ours", 2), ("theirs", "1")])
-    report = Report([section], {"speed 256": "1.62x"}, {"numpy": "2.0"})
+    report = Report(
+        [section], {"speed 256": "1.62x"}, {"numpy": "2.0", "soxr": "1"}, {"torch": "3"}
+    )
     page = report.markdown("speed", "how fast", ["a machine"])
-    assert page.startswith(f"{measuring.TITLE}speed\n\nhow fast\n\n- a machine\n- numpy 2.0\n")
+    facts = "- a machine\n- versions: numpy 2.0, soxr 1\n- peers: torch 3\n"
+    assert page.startswith(f"{measuring.TITLE}speed\n\nhow fast\n\n{facts}")
     assert "```\nspeed 256: 1.62x\n```" in page
     table = [line for line in page.splitlines() if line.startswith("|")]
     assert table == ["| who | per second |", "| --- | ---: |", "| ours | 2 |", "| theirs | 1 |"]

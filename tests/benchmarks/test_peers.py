@@ -1,6 +1,7 @@
 """Processes that are asked, environments that are made."""
 
 import json
+import os
 import subprocess
 import zipfile
 from pathlib import Path
@@ -23,7 +24,7 @@ def test_a_side_answers_again_and_again(tmp_path: Path) -> None:
 
 
 def test_a_side_that_fails_says_why_in_a_line(tmp_path: Path) -> None:
-    with Side("benchmarks.scale_list", one_core=True) as side:
+    with Side("benchmarks.scale_list", cores=1) as side:
         with pytest.raises(InputError, match=r"scale_list, asked for run, failed: FileNotFound"):
             side("run", path=str(tmp_path / "missing"))
         with pytest.raises(InputError) as error:
@@ -73,8 +74,15 @@ def _write_wheel(path: Path) -> None:
         archive.writestr(f"{folder}/RECORD", "")
 
 
-def test_one_thread_means_every_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_threads_is_told_to_every_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert peers._environment()["OMP_NUM_THREADS"] == "7"
-    alone = peers._environment(one_thread=True)
-    assert {alone[name] for name in peers._THREADS} == {"1"}
+    limited = peers._environment(threads=2)
+    assert {limited[name] for name in peers._THREADS} == {"2"}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores cannot be chosen here")
+def test_a_side_stays_on_its_cores() -> None:
+    with Side("benchmarks.scale_list", cores=1) as side:
+        side("versions", packages=[])
+        assert os.sched_getaffinity(side._process.pid) == {max(os.sched_getaffinity(0))}
