@@ -101,6 +101,11 @@ def number(value: float) -> str:
     return f"{value:#.3g}".removesuffix(".") if value else "0"
 
 
+def short(path: str) -> str:
+    """A file and its folder: enough to tell models apart, and nobody's home."""
+    return "/".join(Path(path).parts[-2:])
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of a report: a heading, what is to be said, a table."""

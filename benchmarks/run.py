@@ -17,8 +17,10 @@ from model_utils.options import parse, run_command
 HOME = Path(__file__).resolve().parents[1]
 
 TABLES = {
+    "enhancement": "speech enhancement: models, classical methods and none, on speech in noise",
     "features": "features, effects and resampling against other libraries, on one core",
     "loader": "train against fast_train: items per second, waiting, store size, memory",
+    "noise": "error rates in noise, with and without front ends",
     "scale": "manifests of a thousand to ten million lines: time and memory",
 }
 """What can be measured: each is a file here, with its settings and a function `measure`."""

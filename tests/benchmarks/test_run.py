@@ -13,32 +13,10 @@ from tones import Corpus
 
 from benchmarks import loader, run, scale
 from benchmarks.loader import waiting_share
-from benchmarks.measuring import TITLE
 from data_utils.errors import InputError
 from model_utils.trainer.runlog import LOSS, WAITING
 
 Command = Callable[..., list[str]]
-
-
-@pytest.fixture
-def measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Measures a table once; the page that was written and the figures that were printed."""
-
-    def command(table: str, *arguments: str) -> list[str]:
-        path = tmp_path / "table.md"
-        given = [table, f"--output_path={path}", "--rounds=1", *arguments]
-        monkeypatch.setattr(sys, "argv", ["run.py", *given])
-        run.main()
-        page = path.read_text(encoding="utf-8")
-        figures = capsys.readouterr().out.split("\n\n")[-1].splitlines()
-        assert page.startswith(f"{TITLE}{table}\n")
-        assert figures and all(f"\n{figure}\n" in page for figure in figures)
-        assert str(tmp_path) not in page  # where somebody's files lie is nobody's business
-        return figures
-
-    return command
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:

@@ -3,23 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import paddle
 import pytest
+from models import save_models
 from tones import Corpus
 
-from data_utils.enhancement.settings import SpectrumSettings
 from data_utils.errors import InputError
-from data_utils.normalizer import Normalizer
 from data_utils.settings import FeatureSettings
-from data_utils.text import Vocabulary
 from inference.loading import load_predictor
 from inference.settings import FrontEndSettings, ModelSettings
-from model_utils.enhancer import Enhancer
-from model_utils.networks.settings import MaskNetworkSettings, complete
 from model_utils.options import Options, parse
-from model_utils.recogniser import Recogniser
 from model_utils.settings import DeviceSettings, NetworkSettings
-from model_utils.trainer import checkpoint
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -33,24 +26,7 @@ def options(*argv: str) -> Options:
 @pytest.fixture
 def models(make_corpus: Callable[..., Corpus]) -> Path:
     """`recogniser` and `enhancer`, as trainings leave them."""
-    corpus = make_corpus(["一"])
-    spectrum = SpectrumSettings()
-    network = MaskNetworkSettings(network="lstm", d_model=8, n_level=1)
-    recogniser = Recogniser(
-        Vocabulary.load(corpus.vocabulary),
-        corpus.features,
-        Normalizer.load(corpus.mean_std, corpus.features),
-        NetworkSettings(num_conv_layers=1, conv_channels=2, num_rnn_layers=1, rnn_layer_size=4),
-    )
-    enhancer = Enhancer(spectrum, complete(network, spectrum))
-    for name, described, built in (
-        ("recogniser", recogniser, recogniser.build(compile_convolutions=False)),
-        ("enhancer", enhancer, enhancer.build()),
-    ):
-        info = {"epoch": 1, **described.describe()}
-        state = {"moment": paddle.zeros([1])}
-        checkpoint.save(corpus.folder / name, "1", checkpoint.weights_of(built), state, info)
-    return corpus.folder
+    return save_models(make_corpus(["一"]))
 
 
 def test_a_front_end_is_read_without_its_optimizer(models: Path) -> None:
