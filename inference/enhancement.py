@@ -1,24 +1,18 @@
 """From noisy speech to cleaner speech with a trained enhancer."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_utils.audio import level_db
-from data_utils.mixing import LEVEL_DB
 from inference.masking import Masking, Separate, Spectrum, level_of, write_parts
 from model_utils.description import needed
 from model_utils.enhancer import Enhancer
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
-
-BLOCK = 6000
-"""Frames that the network hears at a time, a minute of 10 ms each: the work of attention to all
-frames so far grows with the square of the length."""
-CONTEXT = 1000
-"""Frames of the minute before that it hears again."""
 
 
 class EnhancementPredictor:
@@ -35,8 +29,9 @@ class EnhancementPredictor:
     def __init__(self, saved: Checkpoint, observation: float = 0.0) -> None:
         self.enhancer = Enhancer.of(needed(saved.info, saved.path), str(saved.path))
         self.observation = observation
-        rate = self.enhancer.spectrum.sample_rate
-        self.masking = Masking(self.enhancer.stft, rate, ("enhanced",), BLOCK, CONTEXT, 0)
+        self.hearing = self.enhancer.hearing
+        blocks = astuple(self.enhancer.blocks)
+        self.masking = Masking(self.enhancer.stft, self.hearing.rate, ("enhanced",), *blocks)
         self.network = self.enhancer.build()
         checkpoint.set_weights(self.network, saved)
         self.network.eval()
@@ -73,12 +68,10 @@ class EnhancementPredictor:
         return self.enhance(samples)
 
     def speech_masks(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The share of speech in each unit of `masking.stft`, float32 [frames, bins]."""
-        spectrum = self.masking.stft.forward(samples)
-        gain = _gain(level_db(samples))
+        """The share of speech in each unit of the frames that fit whole, float32 [frames, bins]."""
+        heard = self.hearing.magnitudes(samples)
         parts = [
-            self.masks(gain * np.abs(block))[first:last]
-            for block, first, last in self.masking.blocks([spectrum])
+            self.masks(block)[first:last] for block, first, last in self.masking.blocks([heard])
         ]
         return np.concatenate(parts)
 
@@ -88,7 +81,7 @@ class EnhancementPredictor:
         Args:
             level: of the recording, in dBFS; the network is used to mixtures of one level.
         """
-        gain = _gain(level)
+        gain = self.hearing.gain(level)
 
         def clean(spectrum: Spectrum) -> Spectrum:
             mask = self.masks(gain * np.abs(spectrum))
@@ -103,8 +96,3 @@ class EnhancementPredictor:
         from model_utils.tasks.enhancement import mask_of
 
         return mask_of(self.network, magnitudes)
-
-
-def _gain(level: float) -> np.float32:
-    """The factor that brings a recording of `level` dBFS to that of the mixtures in training."""
-    return np.float32(10 ** ((LEVEL_DB - level) / 20) if level > -np.inf else 1)

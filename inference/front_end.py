@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from data_utils import features
 from data_utils.audio import SAMPLE_RATE, resample
+from data_utils.hearing import at_bins
 from data_utils.settings import FeatureSettings
 from inference.enhancement import EnhancementPredictor
 from inference.separation import SeparationPredictor
@@ -37,12 +38,7 @@ class FrontEnd:
         self.model: SeparationPredictor | EnhancementPredictor = model(saved)
         self.settings = settings
         self.observation = np.float32(observation)
-        masking = self.model.masking
-        self.shares_frames = (masking.rate, masking.stft.win_length, masking.stft.hop_length) == (
-            SAMPLE_RATE,
-            features.window_length(settings),
-            features.hop_length(settings),
-        )
+        self.shares_frames = self.model.hearing.shares_frames(settings)
 
     def power(self, samples: Array) -> Array:
         """What `features.power_spectrum` gives, masked: float32 [frames, n_fft // 2 + 1].
@@ -57,30 +53,16 @@ class FrontEnd:
             heard = self._kept(samples, self._speech(samples))
             return features.power_spectrum(heard, self.settings)
         plain = features.power_spectrum(samples, self.settings)
-        lead = self.model.masking.stft.lead
-        masks = self.model.speech_masks(samples)[lead : lead + len(plain)]
+        masks = self.model.speech_masks(samples)
         return plain * np.square(self._kept(1.0, at_bins(masks, plain.shape[1])))
 
     def _kept(self, whole: Array | float, part: Array) -> Array:
         return self.observation * whole + (1 - self.observation) * part
 
     def _speech(self, samples: Array) -> Array:
-        rate = self.model.masking.rate
+        rate = self.model.hearing.rate
         speech = resample(
             self.model.speech(resample(samples, SAMPLE_RATE, rate)), rate, SAMPLE_RATE
         )
         # Rounding of the two ways may leave a sample more or less.
         return np.pad(speech, (0, max(0, len(samples) - len(speech))))[: len(samples)]
-
-
-def at_bins(masks: Array, count: int) -> Array:
-    """Masks of a transform of another length: [frames, bins] -> [frames, count], interpolated.
-
-    Both reach from 0 Hz to half the rate.
-    """
-    if masks.shape[1] == count:
-        return masks
-    places = np.linspace(0, masks.shape[1] - 1, count)
-    low = np.minimum(places.astype(int), masks.shape[1] - 2)
-    share = (places - low).astype(np.float32)
-    return (1 - share) * masks[:, low] + share * masks[:, low + 1]

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import soundfile
@@ -27,6 +28,8 @@ READ = 1 << 16
 """Samples that are read at a time."""
 
 Spectrum = NDArray[np.complex64]
+Frames = TypeVar("Frames", Spectrum, NDArray[np.float32])
+"""Spectra or magnitudes [frames, bins]."""
 Separate = Callable[[Spectrum], Spectrum]
 """The spectrum of a mixture [frames, bins] to those of its parts [parts, frames, bins]."""
 
@@ -74,18 +77,21 @@ class Masking:
             done += wave.shape[1]
             yield wave[:, :left] if left < wave.shape[1] else wave
 
-    def blocks(self, spectra: Iterable[Spectrum]) -> Iterator[tuple[Spectrum, int, int]]:
-        """What the network hears at a time, and which of its frames count: from, to."""
-        held = np.zeros((0, self.stft.bins), np.complex64)
+    def blocks(self, spectra: Iterable[Frames]) -> Iterator[tuple[Frames, int, int]]:
+        """What the network hears at a time, and which of its frames count: from, to.
+
+        `model_utils.blocks` divides what is there as a whole in the same way.
+        """
+        held: Frames | None = None
         first = 0
         for spectrum in spectra:
-            held = np.concatenate([held, spectrum])
+            held = spectrum if held is None else np.concatenate([held, spectrum])
             while len(held) >= self.block + 1:  # one more: the last block is handled below
                 last = self.block - self.behind
                 yield held[: self.block], first, last
                 held = held[last - self.before :]
                 first = self.before
-        if len(held) > first:
+        if held is not None and len(held) > first:
             yield held, first, len(held)
 
 

@@ -1,6 +1,7 @@
 """From a song to its stems with a trained separator."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,6 @@ from model_utils.description import needed
 from model_utils.separator import Separator
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
-
-CONTEXT = 1 / 16
-"""Share of a block, at its beginning and at its end, that is left to the neighbouring blocks."""
 
 
 class SeparationPredictor:
@@ -32,11 +30,9 @@ class SeparationPredictor:
     def __init__(self, saved: Checkpoint, mask_extension: MaskExtension = "average") -> None:
         self.separator = Separator.of(needed(saved.info, saved.path), str(saved.path))
         self.mask_extension = mask_extension
-        songs = self.separator.songs
-        context = int(CONTEXT * songs.T)
-        self.masking = Masking(
-            self.separator.stft, songs.sample_rate, STEMS, songs.T, context, context
-        )
+        self.hearing = self.separator.hearing
+        blocks = astuple(self.separator.blocks)
+        self.masking = Masking(self.separator.stft, self.hearing.rate, STEMS, *blocks)
         self.network = self.separator.build()
         checkpoint.set_weights(self.network, saved)
         self.network.eval()
@@ -67,26 +63,28 @@ class SeparationPredictor:
         return self.separate(samples)[STEMS.index("vocals")]
 
     def speech_masks(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The share of the vocals in each unit of `masking.stft`, float32 [frames, bins]."""
+        """The share of vocals in each unit of the frames that fit whole, float32 [frames, bins]."""
+        heard = self.hearing.magnitudes(samples)
         parts = [
             self.shares(block)[STEMS.index("vocals"), first:last]
-            for block, first, last in self.masking.blocks([self.masking.stft.forward(samples)])
+            for block, first, last in self.masking.blocks([heard])
         ]
         return np.concatenate(parts)
 
     def stems(self, spectrum: Spectrum) -> Spectrum:
         """The spectra of the stems of at most T frames: [frames, bins] -> [2, frames, bins]."""
-        return self.shares(spectrum) * spectrum
+        return self.shares(np.abs(spectrum[:, : self.hearing.bins])) * spectrum
 
-    def shares(self, spectrum: Spectrum) -> NDArray[np.float32]:
-        """What each stem gets of at most T frames: [frames, bins] -> float32 [2, frames, bins]."""
+    def shares(self, heard: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What each stem gets of at most T frames: [frames, F] -> float32 [2, frames, bins]."""
         import paddle
 
-        songs, frames = self.separator.songs, len(spectrum)
-        heard = np.zeros((1, songs.T, songs.F), np.float32)
-        heard[0, :frames] = np.abs(spectrum[:, : songs.F])
+        frames = len(heard)
+        padded = np.zeros((1, self.masking.block, self.hearing.bins), np.float32)
+        padded[0, :frames] = heard
         with paddle.no_grad():
             masks = self.network(
-                paddle.to_tensor(heard), paddle.to_tensor(np.array([frames], np.int64))
+                paddle.to_tensor(padded), paddle.to_tensor(np.array([frames], np.int64))
             ).numpy()
-        return stem_shares(spectrum, masks[0, :, :frames], self.mask_extension)
+        bins = self.masking.stft.bins
+        return stem_shares(heard, masks[0, :, :frames], bins, self.mask_extension)

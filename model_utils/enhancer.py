@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data_utils.enhancement.settings import SpectrumSettings, check_spectrum
+from data_utils.hearing import Hearing
+from data_utils.mixing import LEVEL_DB
 from data_utils.stft import Stft
+from model_utils.blocks import Blocks
 from model_utils.description import check_given, reading
 from model_utils.networks.settings import MaskNetworkSettings, complete
 from model_utils.options import Options, from_json
@@ -52,6 +55,19 @@ class Enhancer:
     def stft(self) -> Stft:
         """The way from a wave to what the network hears, and back."""
         return Stft(self.spectrum.n_fft, self.spectrum.hop_length, self.spectrum.win_length)
+
+    @property
+    def hearing(self) -> Hearing:
+        """What the network hears of a recording."""
+        return Hearing(self.stft, self.spectrum.sample_rate, self.spectrum.bins, LEVEL_DB)
+
+    @property
+    def blocks(self) -> Blocks:
+        """How it hears what is long: a minute of 10 ms frames at a time, ten seconds of it again.
+
+        The work of attention to all frames so far grows with the square of their number.
+        """
+        return Blocks(6000, 1000, 0)
 
     def build(self) -> "MaskNetwork":
         """A network of these sizes with new weights."""

@@ -5,14 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from data_utils.hearing import Hearing
 from data_utils.separation.settings import SongSettings, check
 from data_utils.stft import Stft
+from model_utils.blocks import Blocks
 from model_utils.description import check_given, reading
 from model_utils.options import Options, from_json
 
 if TYPE_CHECKING:
     from model_utils.networks.unet import SeparationNetwork
     from model_utils.trainer.checkpoint import Checkpoint
+
+CONTEXT = 1 / 16
+"""Share of a block, at its beginning and at its end, that is left to the neighbouring blocks."""
 
 _HEARD = ("sample_rate", "frame_length", "frame_step", "T", "F")
 """Settings that the weights belong to; the others say where training data comes from."""
@@ -52,6 +57,17 @@ class Separator:
         """The way from a wave to what the networks hear, and back."""
         length = self.songs.frame_length
         return Stft(length, self.songs.frame_step, length)
+
+    @property
+    def hearing(self) -> Hearing:
+        """What the networks hear of a recording, whatever its level."""
+        return Hearing(self.stft, self.songs.sample_rate, self.songs.F)
+
+    @property
+    def blocks(self) -> Blocks:
+        """How they hear what is long: T frames at a time, with context on either side."""
+        context = int(CONTEXT * self.songs.T)
+        return Blocks(self.songs.T, context, context)
 
     def build(self) -> "SeparationNetwork":
         """Networks with new weights, one for each stem."""

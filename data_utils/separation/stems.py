@@ -25,22 +25,23 @@ EPSILON = 1e-10
 
 
 def stem_shares(
-    spectrum: NDArray[np.complex64],
+    heard: NDArray[np.float32],
     masks: NDArray[np.float32],
+    bins: int,
     mask_extension: MaskExtension = "average",
 ) -> NDArray[np.float32]:
     """What each stem gets of a mixture; times the mixture it is the stem's spectrum.
 
     Args:
-        spectrum: of the mixture, complex64 [frames, bins], of any level.
-        masks: what the network says of the mixture's F lowest bins, float32 [stems, frames, F].
-        mask_extension: what becomes of the bins above.
+        heard: magnitudes of the mixture's F lowest bins, float32 [frames, F], of any level.
+        masks: what the network says of them, float32 [stems, frames, F].
+        bins: of the mixture.
+        mask_extension: what becomes of those above F.
 
     Returns:
         Float32 [stems, frames, bins]. They sum to 1; with `zeros` below F alone.
     """
-    shares = power_shares(masks * np.abs(spectrum[:, : masks.shape[2]]))
-    return extended(shares, spectrum.shape[1], mask_extension)
+    return extended(power_shares(masks * heard), bins, mask_extension)
 
 
 def power_shares(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:

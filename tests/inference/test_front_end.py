@@ -74,16 +74,14 @@ def test_less_of_it_kept_changes_what_is_heard(name: str, settings: FeatureSetti
 def test_masks_fall_on_the_recognisers_frames(
     settings: FeatureSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mask that is the magnitude of the frame it was made of, below 4 kHz."""
+    """A mask that is the magnitude of the frame it was made of, as the network hears it."""
     front = FrontEnd(enhancer(), settings, observation=0.1)
-    stft = front.model.masking.stft
-    monkeypatch.setattr(
-        front.model, "speech_masks", lambda samples: np.abs(stft.forward(samples)).astype("f4")
-    )
+    monkeypatch.setattr(front.model, "speech_masks", front.model.hearing.magnitudes)
+    gain = 10 ** (-25 / 20) / np.sqrt(np.mean(SAMPLES.astype(float) ** 2))
     plain = features.power_spectrum(SAMPLES, settings)
     window = np.hanning(320)
     for frame in (0, 1, 17, len(plain) - 1):
-        spectrum = np.abs(np.fft.rfft(window * SAMPLES[160 * frame : 160 * frame + 320]))
+        spectrum = gain * np.abs(np.fft.rfft(window * SAMPLES[160 * frame : 160 * frame + 320]))
         kept = 0.1 + 0.9 * np.interp(
             np.linspace(0, 1, plain.shape[1]), np.linspace(0, 1, 161), spectrum
         )
@@ -98,9 +96,10 @@ def test_a_separators_front_end_hears_the_vocals(
     front = FrontEnd(separator(frame_length), SETTINGS[0], observation=0.0)
     assert front.shares_frames == (frame_length == 320)
 
-    def shares(spectrum: np.ndarray) -> np.ndarray:
+    def shares(heard: np.ndarray) -> np.ndarray:
         of = {"vocals": 0.2, "accompaniment": 0.8}
-        return np.stack([np.full(spectrum.shape, of[name], np.float32) for name in STEMS])
+        shape = len(heard), front.model.masking.stft.bins
+        return np.stack([np.full(shape, of[name], np.float32) for name in STEMS])
 
     monkeypatch.setattr(front.model, "shares", shares)
     plain = features.power_spectrum(SAMPLES, SETTINGS[0])

@@ -17,7 +17,8 @@ def stem_spectra(
     spectrum: np.ndarray, masks: np.ndarray, mask_extension: MaskExtension = "average"
 ) -> np.ndarray:
     """The spectra of the stems."""
-    return stem_shares(spectrum, masks, mask_extension) * spectrum
+    heard = np.abs(spectrum[:, : masks.shape[2]])
+    return stem_shares(heard, masks, spectrum.shape[1], mask_extension) * spectrum
 
 
 def random_masks(seed: int, shape: tuple[int, ...]) -> np.ndarray:
