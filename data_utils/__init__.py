@@ -18,6 +18,8 @@ sampling.py    which utterances share a batch, and in which order batches come
 examples.py    the examples of a batch; what cannot be read is named
 dataset.py     Utterance -> example -> padded batch
 cache.py       decoded recordings, kept in memory
+hearing.py     what a mask network hears of a recording
+masked_speech.py  Utterance -> example for a recogniser behind a mask network
 store.py       computed examples on disk: process_data writes them, fast_train reads them
 shards.py      the files of a store
 fingerprint.py what a store was made with, and what has changed since

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ class Example:
     """One utterance as the network sees it."""
 
     features: NDArray[np.float32]
-    """Normalised features [frames, bins]."""
+    """Normalised features [frames, bins]; behind a front end see `masked_speech`."""
     labels: list[int]
     """Token ids."""
 
@@ -162,17 +162,42 @@ class SpeechDataset:
         """
         utterance = self.manifest[index]
         rng = utterance_rng(self.seed, epoch, utterance.key)
-        if self.store is None:
-            heard = self.heard(index, epoch)
-        else:
-            heard = self.store.draw(index, rng)[_FIELD]
-        normalised = self.normalizer(heard)
+        store = self.store
+        arrays = self.computed(index, epoch) if store is None else store.draw(index, rng)
+        return Example(self.frames(arrays, rng), self.labels(utterance))
+
+    def computed(self, index: int, epoch: int = 0) -> dict[str, NDArray[np.float32]]:
+        """The `fields` of one utterance behind the effects on its wave.
+
+        Raises:
+            AudioError: see `example`.
+        """
+        return {_FIELD: self.heard(index, epoch)}
+
+    def frames(
+        self, arrays: Mapping[str, NDArray[np.float32]], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """What the network gets of the `fields`: normalised features behind the effects on them.
+
+        Args:
+            arrays: from `computed`.
+            rng: of the utterance in its epoch.
+        """
+        normalised = self.normalizer(arrays[_FIELD])
         if self.augmentation is not None:
             normalised = self.augmentation.features(normalised, rng)
-        return Example(normalised, self.labels(utterance))
+        return normalised
 
     def heard(self, index: int, epoch: int = 0) -> NDArray[np.float32]:
         """The features of one utterance behind the effects on its wave, [frames, bins].
+
+        Raises:
+            AudioError: see `example`.
+        """
+        return self._features(self.wave(index, epoch), self.manifest[index].audio)
+
+    def wave(self, index: int, epoch: int = 0) -> NDArray[np.float32]:
+        """The samples of one utterance behind the effects on them, [samples].
 
         Raises:
             AudioError: see `example`.
@@ -182,7 +207,7 @@ class SpeechDataset:
             f"{utterance.key} {utterance.end}", lambda: self._recording(utterance)
         )
         if self.augmentation is None:
-            return self._features(samples, utterance.audio)
+            return samples
         labels = self.labels(utterance)
         plain = samples
         samples = self.augmentation.wave(samples, utterance_rng(self.seed, epoch, utterance.key))
@@ -195,7 +220,7 @@ class SpeechDataset:
                     f"{utterance.audio}: {self._misfit(labels, frames, seconds)}; "
                     f"the manifest says {utterance.duration:.2f} s, make it again"
                 )
-        return self._features(samples, utterance.audio)
+        return samples
 
     def fields(self) -> dict[str, Field]:
         """What is stored of an utterance: its features before normalisation and masks."""
@@ -207,7 +232,7 @@ class SpeechDataset:
         Raises:
             AudioError: see `example`.
         """
-        return {_FIELD: self.heard(index, variant + 1)}
+        return self.computed(index, variant + 1)
 
     def fingerprint(self) -> dict[str, Any]:
         """All that the stored features follow from: JSON values."""

@@ -5,7 +5,8 @@
                  --from_power-->      features [frames, bins]
 
 `extract` is all three, `read_features` the same from a file on. Training puts its effects on the
-wave behind `prepare`; a mask on the spectrum stands between the last two.
+wave behind `prepare`; a mask on the spectrum stands between the last two. What `from_power` does is
+done by `model_utils.networks.power_features` too, where gradients have to come through.
 
     linear   log of the power spectral density           161 bins for windows of 20 ms
     fbank    log of the density in mel bands             num_mel_bins
@@ -33,13 +34,18 @@ from data_utils.stft import spectrum, window_weights
 EPSILON = 1e-14
 """Added before the logarithm; 80 dB below the density of speech at -20 dBFS."""
 
+ZERO = float(np.finfo(float).eps)
+"""What `mfcc` takes in place of a zero before the logarithm, as python_speech_features does."""
+
+SLOPE_REACH = 2
+"""Frames on either side from which `mfcc` takes the slope."""
+
 _MIN_MEL_FFT = 512  # 31 Hz a bin: no mel filter, up to 128 of them, falls between two bins
 
 # The defaults of python_speech_features, which the statistics of older packages were made with.
 _NUM_CEPSTRA = 13
 _PREEMPHASIS = 0.97
 _CEPSTRAL_FILTERS = 26
-_SLOPE_REACH = 2  # frames on either side
 
 Array = NDArray[np.float32]
 
@@ -151,14 +157,24 @@ def power_spectrum(samples: Array, settings: FeatureSettings) -> Array:
 def from_power(power: Array, settings: FeatureSettings) -> Array:
     """Features float32 `[frames, bins]` of a power spectrum `[frames, n_fft // 2 + 1]`."""
     if settings.noise_floor_db is not None:
-        power = power + _noise_floor(settings)
+        power = power + noise_floor(settings)
     if settings.feature_type == "linear":
         return _log(power)
     if settings.feature_type == "fbank":
-        return _log(_mel_filters(settings.num_mel_bins, fft_length(settings)).apply(power))
-    cepstra = _cepstra(power, fft_length(settings))
+        return _log(_filters(settings).apply(power))
+    cepstra = _cepstra(power, settings)
     slopes = _slopes(cepstra)
     return np.concatenate([cepstra, slopes, _slopes(slopes)], axis=1)
+
+
+def filters(settings: FeatureSettings) -> Array:
+    """The bands of `fbank` and `mfcc`, float32 `[bands, n_fft // 2 + 1]`."""
+    return _filters(settings).weights()
+
+
+def cepstral_transform() -> NDArray[np.float64]:
+    """Log bands to the cepstra of `mfcc` in one product, float64 `[bands, cepstra]`."""
+    return _liftered(np.eye(_CEPSTRAL_FILTERS))
 
 
 def _squared(frames: NDArray[np.complexfloating]) -> NDArray[np.floating]:
@@ -179,7 +195,7 @@ def _density_scale(length: int, n_fft: int) -> Array:
 
 
 @lru_cache(maxsize=16)
-def _noise_floor(settings: FeatureSettings) -> Array:
+def noise_floor(settings: FeatureSettings) -> Array:
     """Expected power of white noise at `noise_floor_db` dBFS, float32 `[n_fft // 2 + 1]`."""
     assert settings.noise_floor_db is not None
     variance = 10 ** (settings.noise_floor_db / 10)
@@ -207,6 +223,17 @@ class _Filters:
     def apply(self, power: Array) -> Array:
         return np.ascontiguousarray((self._weights @ power.T).T)
 
+    def weights(self) -> Array:
+        """The filters with their zeros, `[filters, bins]`."""
+        return self._weights.toarray()
+
+
+def _filters(settings: FeatureSettings) -> _Filters:
+    n_fft = fft_length(settings)
+    if settings.feature_type == "mfcc":
+        return _cepstral_filters(n_fft)
+    return _mel_filters(settings.num_mel_bins, n_fft)
+
 
 @lru_cache(maxsize=16)
 def _mel_filters(num_filters: int, n_fft: int) -> _Filters:
@@ -222,20 +249,24 @@ def _cepstral_filters(n_fft: int) -> _Filters:
     return _Filters(get_filterbanks(_CEPSTRAL_FILTERS, n_fft, SAMPLE_RATE))
 
 
-def _cepstra(power: Array, n_fft: int) -> Array:
+def _cepstra(power: Array, settings: FeatureSettings) -> Array:
     """Liftered mel cepstra `[frames, 13]`, the first replaced by the log energy of the frame."""
-    from python_speech_features import lifter
-    from scipy.fft import dct
-
     # The logarithm in float64: the lifter would make its float32 rounding twelve times as large.
-    bands = np.log(_nonzero(_cepstral_filters(n_fft).apply(power)).astype(np.float64))
-    cepstra = lifter(dct(bands, type=2, axis=1, norm="ortho")[:, :_NUM_CEPSTRA])
+    bands = np.log(_nonzero(_filters(settings).apply(power)).astype(np.float64))
+    cepstra = _liftered(bands)
     cepstra[:, 0] = np.log(_nonzero(power.sum(axis=1)))
     return cepstra.astype(np.float32)
 
 
+def _liftered(bands: NDArray[np.float64]) -> NDArray[np.float64]:
+    from python_speech_features import lifter
+    from scipy.fft import dct
+
+    return lifter(dct(bands, type=2, axis=1, norm="ortho")[:, :_NUM_CEPSTRA])
+
+
 def _nonzero(power: Array) -> Array:
-    return np.where(power == 0, np.float32(np.finfo(float).eps), power)
+    return np.where(power == 0, np.float32(ZERO), power)
 
 
 def _slopes(features: Array) -> Array:
@@ -245,5 +276,5 @@ def _slopes(features: Array) -> Array:
     """
     from scipy.ndimage import correlate1d
 
-    offsets = np.arange(-_SLOPE_REACH, _SLOPE_REACH + 1)
+    offsets = np.arange(-SLOPE_REACH, SLOPE_REACH + 1)
     return correlate1d(features, offsets / np.sum(offsets**2), axis=0, mode="nearest")

@@ -121,7 +121,7 @@ class AugmentationPipeline:
     ) -> NDArray[np.float32]:
         for stream, effect in self.steps:
             if effect.domain == domain and len(array):
-                array = effect(array, _child(rng, stream))
+                array = effect(array, stream_rng(rng, stream))
         return array
 
 
@@ -136,8 +136,13 @@ def utterance_rng(seed: int, epoch: int, key: str) -> np.random.Generator:
     return _generator(np.random.SeedSequence(_number(f"{seed}\0{epoch}\0{key}")))
 
 
-def _child(rng: np.random.Generator, stream: str) -> np.random.Generator:
-    """An effect's own generator, so that no effect moves the draws of another."""
+def stream_rng(rng: np.random.Generator, stream: str) -> np.random.Generator:
+    """A generator of its own, an effect's say, so that none moves the draws of another.
+
+    Args:
+        rng: from `utterance_rng`; its seed counts, not how far it was used.
+        stream: names it.
+    """
     parent = rng.bit_generator.seed_seq
     assert isinstance(parent, np.random.SeedSequence), "the generator must come from a seed"
     key = (*parent.spawn_key, _number(stream))
