@@ -15,6 +15,8 @@ from model_utils.trainer import checkpoint
 class RunningAverage:
     """Exponential moving average of a network's weights, its running statistics included.
 
+    What is frozen has none: it stays as it is, to the last bit.
+
     After step n, from 0, it becomes d * average + (1 - d) * weights with d = min(decay,
     (1 + n) / (10 + n)): the first steps, far from anything good, are soon forgotten.
 
@@ -25,7 +27,9 @@ class RunningAverage:
 
     def __init__(self, network: nn.Layer, decay: float) -> None:
         self.decay = decay
-        self._live = checkpoint.weights_of(network) if decay else {}
+        frozen = _frozen(network)
+        weights = checkpoint.weights_of(network) if decay else {}
+        self._live = {name: value for name, value in weights.items() if name not in frozen}
         self._average = {name: value.clone().detach() for name, value in self._live.items()}
 
     @paddle.no_grad()
@@ -60,3 +64,13 @@ class RunningAverage:
         finally:
             for name, value in self._live.items():
                 value.set_value(trained[name])
+
+
+def _frozen(network: nn.Layer) -> set[str]:
+    """Weights and running statistics of the layers of which no parameter is trained, by name."""
+    names: set[str] = set()
+    for name, layer in network.named_sublayers():
+        parameters = layer.parameters()
+        if parameters and all(parameter.stop_gradient for parameter in parameters):
+            names.update(f"{name}.{own}" for own in layer.state_dict())
+    return names

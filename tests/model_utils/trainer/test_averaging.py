@@ -58,3 +58,23 @@ def test_a_failure_inside_leaves_the_weights_in_training() -> None:
     except KeyError:
         pass
     assert layer.weight.numpy().tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def test_what_is_frozen_stays_as_it_is() -> None:
+    paddle.seed(1)
+    layer = nn.Sequential(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1D(3)), nn.Linear(3, 2))
+    rng = np.random.default_rng(2)
+    for value in layer.state_dict().values():
+        value.set_value(rng.normal(1, 1, value.shape).astype("float32"))
+    for parameter in layer[0].parameters():
+        parameter.stop_gradient = True
+    before = values(layer)
+    average = RunningAverage(layer, 0.9)
+    for step in range(50):
+        layer[1].weight.set_value(rng.normal(0, 1, [3, 2]).astype("float32"))
+        average.update(step)
+    with average.in_place() as trained:
+        inside = values(layer)
+    same = {name for name, value in before.items() if np.array_equal(inside[name], value)}
+    assert same >= {name for name in before if name.startswith("0.")} and "1.weight" not in same
+    assert trained.keys() == {"1.weight", "1.bias"}
