@@ -98,9 +98,9 @@ def measure(options: Options) -> Report:
 
 def _opened(options: Options) -> "tuple[dict[str, Predictor], dict[str, FrontEnd]]":
     from inference.front_end import FrontEnd
-    from inference.loading import newest
     from inference.predictor import Predictor
     from model_utils.trainer import checkpoint
+    from model_utils.trainer.checkpoint import newest
 
     settings = options[NoiseSettings]
     if not settings.models:

@@ -1,6 +1,5 @@
 """From the options of eval.py and infer.py to a predictor."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_utils.errors import InputError
@@ -16,7 +15,7 @@ from model_utils.options import Options
 from model_utils.recogniser import Recogniser, resolve
 from model_utils.settings import DeviceSettings
 from model_utils.trainer import checkpoint
-from model_utils.trainer.checkpoint import Checkpoint
+from model_utils.trainer.checkpoint import Checkpoint, newest
 
 if TYPE_CHECKING:
     from inference.enhancement import EnhancementPredictor
@@ -33,22 +32,32 @@ def load_predictor(options: Options) -> Predictor:
         InputError: no such checkpoint, or something given contradicts it or reaches nothing.
     """
     model, front = options[ModelSettings], options[FrontEndSettings]
-    if "observation" in options.given and front.frontend is None:
-        raise InputError(
-            f"--observation={front.observation:g}: without a front end all of the signal is heard; "
-            f"give --frontend=MODEL, or leave the option out"
-        )
     saved = checkpoint.load(model.resume_model, optimizer=False)
     recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
     if saved.info is not None:
         _check(recogniser, model)
+    _check_front_end(options, recogniser)
     before = None
     if front.frontend is not None:
         before = _described(front.frontend, "enhancement", "separation")
-    predictor = Predictor(saved, options[DeviceSettings], recogniser)
+    predictor = Predictor(saved, options[DeviceSettings], recogniser, front.observation)
     if before is not None:
         predictor.front_end = FrontEnd(before, recogniser.features, front.observation)
     return predictor
+
+
+def _check_front_end(options: Options, recogniser: Recogniser) -> None:
+    front, model = options[FrontEndSettings], options[ModelSettings].resume_model
+    if front.frontend is not None and recogniser.front_end is not None:
+        raise InputError(
+            f"--frontend={front.frontend}: {model} carries the front end that it was trained "
+            f"behind; leave the option out"
+        )
+    if "observation" in options.given and front.frontend is None and recogniser.front_end is None:
+        raise InputError(
+            f"--observation={front.observation:g}: without a front end all of the signal is heard; "
+            f"give --frontend=MODEL, or leave the option out"
+        )
 
 
 def _check(recogniser: Recogniser, model: ModelSettings) -> None:
@@ -107,18 +116,3 @@ def _described(model: str, *tasks: str) -> Checkpoint:
     if (found := task_of(needed(saved.info, saved.path))) not in tasks:
         raise InputError(f"{saved.path}: a model for {found}, not for {' or '.join(tasks)}")
     return saved
-
-
-def newest(model: str) -> str:
-    """The checkpoint that `model` names; of a folder, the newest that is whole.
-
-    Raises:
-        InputError: the folder has none.
-    """
-    folder = Path(model)
-    if not folder.is_dir():
-        return model
-    found = checkpoint.latest(folder)
-    if found is None:
-        raise InputError(f"{model}: no checkpoint in this folder; name one, or another folder")
-    return str(found)

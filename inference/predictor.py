@@ -1,10 +1,10 @@
 """From a recording to text with a trained model."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,13 +23,13 @@ from data_utils.features import extract
 from data_utils.settings import FeatureSettings
 from decoders.greedy import greedy_decode
 from inference.engines import paddle_engine
+from inference.front_end import FrontEnd
+from inference.settings import FrontEndSettings
+from model_utils.front_end import split
 from model_utils.recogniser import Recogniser
 from model_utils.settings import DeviceSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
-
-if TYPE_CHECKING:
-    from inference.front_end import FrontEnd
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Predictor:
         model: path of a `.pdparams` file, or a checkpoint already read.
         device: what to compute on; by default a GPU if there is one.
         recogniser: what the checkpoint lacks, where it is weights alone.
+        observation: of a model with a front end of its own, the share of the unprocessed signal
+            that is kept, 0 to 1.
 
     Raises:
         InputError: the checkpoint cannot be used, or is weights alone and no recogniser is given.
@@ -62,6 +64,7 @@ class Predictor:
         model: str | Path | Checkpoint,
         device: DeviceSettings | None = None,
         recogniser: Recogniser | None = None,
+        observation: float = FrontEndSettings.observation,
     ) -> None:
         saved = model if isinstance(model, Checkpoint) else checkpoint.load(model, optimizer=False)
         if recogniser is None:
@@ -72,10 +75,17 @@ class Predictor:
                     f"--mean_std_path and the sizes it was trained with"
                 )
             recogniser = Recogniser.of(saved.info, str(saved.path))
+        before = None
+        if recogniser.front_end is not None:
+            saved, before = split(saved, recogniser.front_end)
+            recogniser = dataclasses.replace(recogniser, front_end=None)
         self.recogniser = recogniser
+        """Without its front end, which is used by itself."""
         self.front_end: FrontEnd | None = None
         """What cleans recordings before the recogniser hears them."""
         self.outputs = paddle_engine(saved, self.recogniser, device or DeviceSettings())
+        if before is not None:
+            self.front_end = FrontEnd(before, recogniser.features, observation)
 
     def transcribe(
         self, source: str | Path | bytes | ArrayLike, rate: int = SAMPLE_RATE

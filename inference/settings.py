@@ -47,7 +47,7 @@ class FrontEndSettings:
     )
     observation: float = option(
         0.1,
-        "with a front end: share of the unprocessed signal that is kept",
+        "with a front end, of its own or not: share of the unprocessed signal that is kept",
         minimum=0,
         maximum=1,
     )

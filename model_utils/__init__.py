@@ -6,6 +6,8 @@ recogniser.py   a recogniser as data: vocabulary, features, statistics, sizes
 corpus.py       what it is trained on and scored with
 enhancer.py     a speech enhancer as data: spectra, sizes
 separator.py    a source separator as data: parts of songs
+front_end.py    either of them as part of a recogniser
+blocks.py       how a mask network hears what is long
 description.py  what checkpoints say of these, read back
 differences.py  what a run and the checkpoint that it starts from have not in common
 pretrained.py   weights of another run, from which a new one starts

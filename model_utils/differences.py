@@ -56,6 +56,7 @@ _MEANING = {
     "mode": _STORED,
     "num_variants": _DRAWS,
     "store_dtype": _STORED,
+    "observation": _DRAWS,
     "learning_rate": _RATE,
     "loss": _LOSS,
     "loss_on": _LOSS,

@@ -15,6 +15,7 @@ from data_utils.settings import CorpusSettings
 from data_utils.text import Vocabulary
 from model_utils import differences
 from model_utils.description import task_of
+from model_utils.front_end import FRONT_END, FrontEndModel
 from model_utils.options import Options
 from model_utils.recogniser import HEAD_LAYER, OUTPUT_LAYER, Recogniser, resolve
 from model_utils.settings import RunSettings
@@ -150,14 +151,35 @@ class Pretrained:
         )
         return dataclasses.replace(self, new_layers=(*self.new_layers, HEAD_LAYER))
 
+    @property
+    def front_end(self) -> FrontEndModel | None:
+        """The front end that comes with the weights."""
+        if self.saved.info is None:
+            return None
+        found = Recogniser.of(self.saved.info, str(self.saved.path)).front_end
+        if found is None:
+            return None
+        settings = dataclasses.replace(found.settings, frontend=str(self.saved.path))
+        return dataclasses.replace(found, settings=settings)
+
+    def without_front_end(self) -> "Pretrained":
+        """The same for a network whose front end comes from elsewhere."""
+        return dataclasses.replace(self, new_layers=(*self.new_layers, FRONT_END))
+
     def start(self, network: "nn.Layer") -> None:
         """Set the weights of `network` that fit, and say which on either side do not."""
-        left = checkpoint.set_fitting_weights(network, self.saved, self.new_layers)
-        surplus = sorted(self.saved.weights.keys() - network.state_dict().keys())
+        left = _shown(checkpoint.set_fitting_weights(network, self.saved, self.new_layers))
+        surplus = _shown(sorted(self.saved.weights.keys() - network.state_dict().keys()))
         line = f"pretrained: {self.saved.path}, all weights"
         line += f" but {', '.join(left)}" if left else ""
         line += f"; without a place in this network: {', '.join(surplus)}" if surplus else ""
         print(line)
+
+
+def _shown(names: list[str]) -> list[str]:
+    """Names of weights; a front end comes and goes as a whole."""
+    short = (FRONT_END if name.partition(".")[0] == FRONT_END else name for name in names)
+    return list(dict.fromkeys(short))
 
 
 def with_new_rows(weights: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:

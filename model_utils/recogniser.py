@@ -1,6 +1,7 @@
 """A recogniser as data: vocabulary, features, statistics and sizes. Importable without Paddle."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,10 +13,12 @@ from data_utils.dataset import SpeechDataset
 from data_utils.errors import InputError
 from data_utils.features import num_bins
 from data_utils.manifest import Manifest
+from data_utils.masked_speech import MaskedSpeech
 from data_utils.normalizer import Normalizer
 from data_utils.settings import FeatureSettings
 from data_utils.text import Vocabulary
 from model_utils.description import check_given, reading
+from model_utils.front_end import FRONT_END, FrontEndModel
 from model_utils.options import Options, from_json
 from model_utils.settings import NetworkSettings
 
@@ -43,10 +46,13 @@ class Recogniser:
     unknown: Literal["unk", "drop"] = "unk"
     head: Classes | None = None
     """What it tells of an utterance beside its text."""
+    front_end: FrontEndModel | None = None
+    """What it is trained behind."""
 
     def describe(self) -> dict[str, Any]:
         """JSON values, from which `of` makes an equal recogniser."""
         head = {} if self.head is None else {"head": dataclasses.asdict(self.head)}
+        front_end = {} if self.front_end is None else {FRONT_END: self.front_end.describe()}
         return {
             "task": "recognition",
             "vocabulary": list(self.vocabulary.tokens),
@@ -55,6 +61,7 @@ class Recogniser:
             "network": dataclasses.asdict(self.network),
             "unknown": self.unknown,
             **head,
+            **front_end,
         }
 
     @classmethod
@@ -77,6 +84,7 @@ class Recogniser:
                 from_json(NetworkSettings, info["network"], "network"),
                 unknown,
                 None if info.get("head") is None else Classes.from_json(info["head"]),
+                FrontEndModel.of(info[FRONT_END], where) if FRONT_END in info else None,
             )
             if found.normalizer.num_bins != found.num_bins:
                 raise InputError(
@@ -90,17 +98,30 @@ class Recogniser:
         """Feature bins of a frame."""
         return num_bins(self.features)
 
+    @property
+    def num_columns(self) -> int:
+        """Values of a frame that the network gets: features, or what stands before masks."""
+        if self.front_end is None:
+            return self.num_bins
+        return sum(self.front_end.columns(self.features).sizes)
+
     def build(self, compile_convolutions: bool) -> "DeepSpeech2":
         """A network of these sizes with new weights."""
-        from model_utils.networks.deepspeech2 import DeepSpeech2
-
-        return DeepSpeech2(
+        sizes = (
             self.num_bins,
             len(self.vocabulary),
             self.network,
             compile_convolutions,
             0 if self.head is None else len(self.head.names),
         )
+        if self.front_end is None:
+            from model_utils.networks.deepspeech2 import DeepSpeech2
+
+            return DeepSpeech2(*sizes)
+        from model_utils.networks.front_end import MaskedDeepSpeech2
+
+        build = functools.partial(self.front_end.build, self.features, self.normalizer)
+        return MaskedDeepSpeech2(*sizes, build)
 
     def dataset(
         self,
@@ -110,7 +131,7 @@ class Recogniser:
         cache: RecordingCache | None = None,
     ) -> SpeechDataset:
         """The examples of `manifest`, as this recogniser hears and writes them."""
-        return SpeechDataset(
+        parts = (
             manifest,
             self.vocabulary,
             self.features,
@@ -121,6 +142,9 @@ class Recogniser:
             seed,
             cache,
         )
+        if self.front_end is None:
+            return SpeechDataset(*parts)
+        return MaskedSpeech(self.front_end.model.hearing, self.front_end.bounds, *parts)
 
 
 def resolve(

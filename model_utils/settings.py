@@ -162,6 +162,30 @@ class HeadSettings:
     )
 
 
+@dataclass(frozen=True)
+class FrontEndTrainingSettings:
+    """What a recogniser is trained behind."""
+
+    frontend: str | None = option(
+        None,
+        "checkpoint of an enhancer or separator in front of the recogniser, of a folder the "
+        "newest; the recogniser's checkpoints carry it. None: none, or that of pretrained_model",
+        when="noisy recordings, see [training behind a front "
+        "end](enhancement.md#training-behind-a-front-end)",
+    )
+    observation: tuple[float, ...] = option(
+        (0.0, 1.0),
+        "with a front end: bounds between which every utterance draws the share of the unprocessed "
+        "signal that is kept, separated by commas; one value for all",
+        when="narrower, `0,0.3` say, where the share that will be used is known",
+    )
+    frontend_training: Literal["frozen", "joint"] = option(
+        "frozen",
+        "with a front end: it stays as it is, or is trained together with the recogniser",
+        when="`joint` once the recogniser has been trained behind the frozen one",
+    )
+
+
 MaskError = Literal["mse", "l1"]
 
 
@@ -561,6 +585,7 @@ TRAINING: tuple[type, ...] = (
     NetworkSettings,
     LossSettings,
     HeadSettings,
+    FrontEndTrainingSettings,
     *TRAINER,
 )
 """The settings of train.py for a recogniser."""

@@ -10,6 +10,7 @@ from data_utils.errors import InputError
 from data_utils.settings import BatchSettings, CorpusSettings, StoreSettings
 from model_utils import differences, distributed, runtime
 from model_utils.corpus import Corpus, open_corpus, with_classes
+from model_utils.front_end import resolve_front_end
 from model_utils.options import Options, check_owners, given_otherwise
 from model_utils.pretrained import Pretrained, extended
 from model_utils.recogniser import Recogniser, resolve
@@ -28,7 +29,7 @@ from model_utils.trainer.checkpoint import Checkpoint
 
 def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     """The recogniser that `options` describe, see `job.open_job`."""
-    recogniser, pretrained = _recogniser(options, resumed)
+    recogniser, pretrained, front_end = _recogniser(options, resumed)
     options, corpus = _opened(options, recogniser)
     head = options[HeadSettings]
     if head.head_field is not None:
@@ -46,13 +47,15 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     parts = options[OptimisationSettings].accumulate
     compiled, loss = device.compile_convolutions, options[LossSettings]
     task = RecognitionTask(recogniser, corpus, batching, seed, compiled, parts, loss, head)
+    if front_end is not None:
+        checkpoint.set_weights(task.network.front_end.network, front_end)
     print(f"{stamp()} 训练数据数量：{len(corpus.training.manifest)}\n", flush=True)
     return Job(task, device, options, None if pretrained is None else pretrained.start)
 
 
 def open_source(options: Options) -> SpeechDataset:
     """What `options` train on, see `job.open_source`."""
-    recogniser, _ = _recogniser(options, None)
+    recogniser, *_ = _recogniser(options, None)
     _, corpus = _opened(options, recogniser)
     effects = corpus.training.augmentation
     if options[StoreSettings].num_variants > 1 and not (effects and effects.describe("wave")):
@@ -69,6 +72,9 @@ def _opened(options: Options, recogniser: Recogniser) -> tuple[Options, Corpus]:
     head = _head(options, recogniser)
     options = options.replaced(recogniser.network, recogniser.features, files, head)
     notes: list[str] = []
+    if recogniser.front_end is not None:
+        options = options.replaced(recogniser.front_end.settings)
+        notes.append(recogniser.front_end.shown())
     augmentation = AugmentationPipeline.load(files.augment_conf_path, warn=notes.append)
     print("\n".join([options.table(), *notes]), flush=True)
     run = options[RunSettings]
@@ -110,8 +116,8 @@ def _head(options: Options, recogniser: Recogniser) -> HeadSettings:
 
 def _recogniser(
     options: Options, resumed: Checkpoint | None
-) -> tuple[Recogniser, Pretrained | None]:
-    """What is to be trained, and the weights of another run that it starts from, if any."""
+) -> tuple[Recogniser, Pretrained | None, Checkpoint | None]:
+    """What is to be trained; weights of another run that it starts from; those of a front end."""
     run, files = options[RunSettings], options[CorpusSettings]
     if files.extend_vocab and not run.pretrained_model:
         raise InputError(
@@ -121,15 +127,23 @@ def _recogniser(
     source = None
     if run.pretrained_model is not None:
         source = checkpoint.load(run.pretrained_model, optimizer=False)
+    pretrained = None
     if source is not None and files.extend_vocab:
         recogniser = extended(options, source)
-        return recogniser, Pretrained.extending(source, recogniser)
-    recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
-    if resumed is not None and resumed.info is not None:
-        _check_head(options, recogniser, resumed)
-        for line in differences.of_files(recogniser, files, resumed.path):
-            print(line, file=sys.stderr)
-    return recogniser, None if source is None else Pretrained.of(source, recogniser)
+        pretrained = Pretrained.extending(source, recogniser)
+    else:
+        recogniser = resolve(options, resumed, files.vocab_path, files.mean_std_path, files.unknown)
+        if resumed is not None and resumed.info is not None:
+            _check_head(options, recogniser, resumed)
+            for line in differences.of_files(recogniser, files, resumed.path):
+                print(line, file=sys.stderr)
+        if source is not None:
+            pretrained = Pretrained.of(source, recogniser)
+    carried = recogniser.front_end if pretrained is None else pretrained.front_end
+    front_end, begins = resolve_front_end(options, recogniser.features, carried, resumed)
+    if pretrained is not None and begins is not None:
+        pretrained = pretrained.without_front_end()
+    return dataclasses.replace(recogniser, front_end=front_end), pretrained, begins
 
 
 def _check_head(options: Options, recogniser: Recogniser, resumed: Checkpoint) -> None:

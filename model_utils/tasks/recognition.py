@@ -185,7 +185,7 @@ class RecognitionTask(BatchedTask[Batch]):
 
     def nothing(self) -> Tensor:
         """What the network gives for a frame that nobody hears."""
-        frame = paddle.zeros([1, 1, self.recogniser.num_bins])
+        frame = paddle.zeros([1, 1, self.recogniser.num_columns])
         logits, _, scores = self.network.outputs(frame, paddle.zeros([1], dtype="int64"))
         return logits if scores is None else logits.sum() + scores.sum()
 

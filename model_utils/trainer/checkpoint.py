@@ -171,6 +171,20 @@ def latest(folder: Path) -> Path | None:
     return None
 
 
+def newest(path: str) -> str:
+    """The checkpoint that `path` names; of a folder, the newest that is whole.
+
+    Raises:
+        InputError: the folder has none.
+    """
+    if not Path(path).is_dir():
+        return path
+    found = latest(Path(path))
+    if found is None:
+        raise InputError(f"{path}: no checkpoint in this folder; name one, or another folder")
+    return str(found)
+
+
 def _described(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The weights files in `folder` that have a description, with it."""
     for path in folder.glob(f"*{WEIGHTS}"):

@@ -139,7 +139,7 @@ def _check_alike(first: Checkpoint, other: Checkpoint) -> None:
             f"{other.path}: no {other.path.stem}.json beside it, which says what it is of"
         )
     parts = ("task", "vocabulary", "features", "normalizer", "network", "head", "spectrum", "songs")
-    for part in parts:
+    for part in (*parts, "front_end"):
         if (first.info or {}).get(part) != other.info.get(part):
             raise InputError(
                 f"{other.path}: another {part} than {first.path}; only checkpoints of one "

@@ -1,5 +1,6 @@
 """Front ends as users have them: songs to stems, noise out of speech, in front of a recogniser."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -127,3 +128,40 @@ def test_noise_is_taken_out_of_speech(trained: Workspace, tmp_path: Path) -> Non
     assert "识别结果" in ran.out[-1]
     message = work.run("eval.py", *model, "--frontend=models/param/2", code=2).err[-1]
     assert "a model for recognition, not for enhancement" in message
+
+
+def test_a_recogniser_is_trained_behind_a_front_end(trained: Workspace, tmp_path: Path) -> None:
+    """The front end; the recogniser behind it, frozen; both together; and what all that is for."""
+    work = trained.copy(tmp_path / "work")
+    lists = [f"--{part}_clean={work / 'dataset/manifest.dev'}" for part in ("train", "dev")]
+    lists += [f"--{part}_noise={work / 'dataset/audio/noise'}" for part in ("train", "dev")]
+    work.run("train.py", "--task=enhancement", *lists, *NETWORK, *OWN, "--num_epoch=1")
+    data = ("--dev_manifest=dataset/manifest.dev", "--test_manifest=None", "--num_epoch=1")
+    front = "--frontend=models/enhancement"
+    behind = ("--pretrained_model=models/param/2", front, "--output_model_dir=models/behind")
+    ran = work.train(*data, *behind)
+    assert (
+        "front end: models/enhancement, frozen; 0 to 1 of the unprocessed signal is kept, 0.5 in "
+        "scoring"
+    ) in ran.out
+    joint = ("--pretrained_model=models/behind/1", "--output_model_dir=models/joint")
+    ran = work.train(*data, *joint, "--frontend_training=joint", "--observation=0.1,0.5")
+    [scored] = [line for line in ran.out if line.startswith("Dev [")]
+
+    # At the middle of the bounds eval.py counts what training counted.
+    model = ("--resume_model=models/joint/1", "--use_gpu=False")
+    dev = ("--test_manifest=dataset/manifest.dev", "--observation=0.3")
+    ran = work.run("eval.py", *model, *dev)
+    assert ran.out[-1].startswith("cer: ") and scored.endswith(ran.out[-1])
+    audio = (work / "results" / "eval.txt").read_text("utf-8").splitlines()[0]
+    ran = work.run("infer.py", *model, "--json", f"--audio_path={audio}")
+    assert json.loads(ran.out[-1])["audio"] == audio
+    for options, message in (
+        ((*model, front), "models/joint/1 carries the front end that it was trained behind; leave"),
+        (
+            ("--resume_model=models/param/2", "--observation=0.1"),
+            "without a front end all of the signal is heard",
+        ),
+    ):
+        said = work.run("eval.py", *options, code=2).err
+        assert len(said) == 1 and message in said[0]
