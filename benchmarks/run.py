@@ -30,7 +30,7 @@ def main() -> None:
     """Measure the table that was asked for, write it, print its figures."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
-        listed = "\n".join(f"  {name:<10}{what}" for name, what in TABLES.items())
+        listed = "\n".join(f"  {name:<12} {what}" for name, what in TABLES.items())
         print(f"{__doc__}\ntables, each with a --help of its own:\n{listed}")
         return
     name = arguments[0]
