@@ -96,7 +96,7 @@ class MixedSongSettings:
 
     speech: str = option("./dataset/clean.train", "speech: list, manifest or folder")
     music: str = option("./dataset/music.train", "music or noise: list, manifest or folder")
-    train_dataset: str = option("dataset", "new folder for the songs")
+    train_dataset: str = option("./dataset/songs", "new folder for the songs")
     num_songs: int = option(60, "songs to make", minimum=1, maximum=99999)
     song_seconds: float = option(60.0, "length of each", unit="s", minimum=1, maximum=3600)
     snrs: tuple[float, ...] = option(

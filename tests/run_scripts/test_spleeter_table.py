@@ -20,6 +20,8 @@ from model_utils.setup.job import Job, open_job
 from model_utils.trainer.schedules import Place, learning_rate
 from run_scripts.run_spleeter import read_options
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 SMALL = (
     *("--sample_rate=8000", "--frame_length=256", "--frame_step=64", "--T=64", "--F=64"),
     *("--chunk_duration=1", "--n_chunks_per_song=2", "--margin=0.25", "--batch_size=2"),
