@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from data_utils.audio import SAMPLE_RATE
 from data_utils.errors import InputError
 from data_utils.masked_speech import Columns
 from data_utils.normalizer import Normalizer
+from data_utils.separation.settings import HALVINGS
 from data_utils.settings import FeatureSettings
 from model_utils.description import needed, reading, task_of
 from model_utils.enhancer import Enhancer
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 FRONT_END = "front_end"
 """The part of a recogniser's description, and the layer of its network, that is the front end."""
+
+OFF = "off"
+"""What `frontend` says to leave out the front end that the weights carry."""
 
 _WEIGHTS = f"{FRONT_END}.network."
 """What the names of its weights begin with in a checkpoint."""
@@ -99,9 +104,12 @@ def model_of(info: Mapping[str, Any], where: str) -> Enhancer | Separator:
     Raises:
         InputError: it is of neither, or not understood.
     """
-    if task_of(info) == "separation":
+    task = task_of(info)
+    if task == "separation":
         return Separator.of(info, where)
-    return Enhancer.of(info, where)
+    if task == "enhancement":
+        return Enhancer.of(info, where)
+    raise InputError(f"{where}: a model for {task}, not for enhancement or separation")
 
 
 def check_shares(settings: FrontEndTrainingSettings) -> None:
@@ -136,7 +144,9 @@ def check_frames(model: Enhancer | Separator, settings: FeatureSettings, name: s
     window, hop = features.window_length(settings), features.hop_length(settings)
     flags = f"--sample_rate={SAMPLE_RATE} "
     if isinstance(model, Separator):
-        flags += f"--frame_length={window} --frame_step={hop}"
+        bins = window // 2 + 1
+        lowest = bins - bins % 2**HALVINGS
+        flags += f"--frame_length={window} --frame_step={hop} --F={lowest}"
     else:
         flags += f"--n_fft={window} --win_length={window} --hop_length={hop}"
     raise InputError(
@@ -155,7 +165,7 @@ def resolve_front_end(
     """The front end that a recogniser is trained behind, if any.
 
     A resumed run keeps its own; a new one takes what `frontend` names, or else what the weights
-    carry that it starts from.
+    carry that it starts from. Where it leaves that out, it says so.
 
     Args:
         options: with `FrontEndTrainingSettings`.
@@ -174,24 +184,31 @@ def resolve_front_end(
     check_shares(wanted)
     begins: Checkpoint | None = None
     if resumed is not None and resumed.info is not None:
-        _check_source(options, carried, resumed)
+        _check_source(wanted.frontend, carried, resumed)
         if carried is not None:
             chosen = ("observation", "frontend_training")
             given = {name: getattr(wanted, name) for name in chosen if name in options.given}
             wanted = dataclasses.replace(carried.settings, **given)
-    elif "frontend" in options.given:
-        carried = None
-        if wanted.frontend is not None:
+    elif wanted.frontend is not None:
+        dropped, carried = carried, None
+        if wanted.frontend != OFF:
             model, begins = _loaded(wanted.frontend)
             carried = FrontEndModel(model, wanted)
+        if dropped is not None:
+            print(
+                f"note: --frontend={wanted.frontend}: the front end that "
+                f"{dropped.settings.frontend} carries is left out",
+                file=sys.stderr,
+            )
     elif carried is not None:
         wanted = dataclasses.replace(wanted, frontend=carried.settings.frontend)
     if carried is None:
         for name in given_otherwise(options, FrontEndTrainingSettings):
-            raise InputError(
-                f"--{name}: belongs to a front end, and there is none; give "
-                f"--frontend=CHECKPOINT, or leave the option out"
-            )
+            if name != "frontend":  # it says off
+                raise InputError(
+                    f"--{name}: belongs to a front end, and there is none; give "
+                    f"--frontend=CHECKPOINT, or leave the option out"
+                )
         return None, None
     check_frames(carried.model, settings, str(wanted.frontend))
     return dataclasses.replace(carried, settings=wanted), begins
@@ -208,12 +225,11 @@ def _loaded(path: str) -> tuple[Enhancer | Separator, Checkpoint]:
     return own.model, split(saved, own)[1]
 
 
-def _check_source(options: Options, carried: FrontEndModel | None, resumed: Checkpoint) -> None:
+def _check_source(named: str | None, carried: FrontEndModel | None, resumed: Checkpoint) -> None:
     """Refuse another front end than a resumed run has."""
-    named = options[FrontEndTrainingSettings].frontend
-    own = None if carried is None else carried.settings.frontend
-    if "frontend" in options.given and named != own:
-        was = "without a front end" if own is None else f"behind {own}"
+    own = OFF if carried is None else carried.settings.frontend
+    if named not in (None, own):
+        was = "without a front end" if carried is None else f"behind {own}"
         raise InputError(
             f"--frontend={named}: {resumed.path} was trained {was}; leave the option out, or begin "
             f"a new run from its weights with --pretrained_model"

@@ -168,8 +168,9 @@ class FrontEndTrainingSettings:
 
     frontend: str | None = option(
         None,
-        "checkpoint of an enhancer or separator in front of the recogniser, of a folder the "
-        "newest; the recogniser's checkpoints carry it. None: none, or that of pretrained_model",
+        "checkpoint of an enhancer or separator in front of the recogniser, or of a recogniser "
+        "that carries one; of a folder the newest. None: that of pretrained_model, if it carries "
+        "one; off: none in any case",
         when="noisy recordings, see [training behind a front "
         "end](enhancement.md#training-behind-a-front-end)",
     )

@@ -16,6 +16,7 @@ from model_utils.pretrained import Pretrained, extended
 from model_utils.recogniser import Recogniser, resolve
 from model_utils.settings import (
     DeviceSettings,
+    FrontEndTrainingSettings,
     HeadSettings,
     LossSettings,
     ModeSettings,
@@ -72,9 +73,12 @@ def _opened(options: Options, recogniser: Recogniser) -> tuple[Options, Corpus]:
     head = _head(options, recogniser)
     options = options.replaced(recogniser.network, recogniser.features, files, head)
     notes: list[str] = []
-    if recogniser.front_end is not None:
-        options = options.replaced(recogniser.front_end.settings)
+    if recogniser.front_end is None:
+        behind = dataclasses.replace(options[FrontEndTrainingSettings], frontend=None)
+    else:
+        behind = recogniser.front_end.settings
         notes.append(recogniser.front_end.shown())
+    options = options.replaced(behind)
     augmentation = AugmentationPipeline.load(files.augment_conf_path, warn=notes.append)
     print("\n".join([options.table(), *notes]), flush=True)
     run = options[RunSettings]

@@ -18,13 +18,14 @@ from data_utils.separation.settings import SongSettings
 from data_utils.settings import FeatureSettings
 from data_utils.text import Vocabulary
 from inference.settings import FrontEndSettings
+from model_utils import enhancer, separator
 from model_utils.enhancer import Enhancer
 from model_utils.front_end import FrontEndModel, check_frames, check_shares, split
 from model_utils.networks.settings import MaskNetworkSettings, complete
 from model_utils.options import parse
 from model_utils.recogniser import Recogniser
 from model_utils.separator import Separator
-from model_utils.settings import TRAINING, FrontEndTrainingSettings, NetworkSettings
+from model_utils.settings import TASKS, TRAINING, FrontEndTrainingSettings, NetworkSettings
 from model_utils.trainer.checkpoint import Checkpoint
 
 SPECTRUM = SpectrumSettings()
@@ -32,6 +33,7 @@ MODELS = [
     Enhancer(SPECTRUM, complete(MaskNetworkSettings(), SPECTRUM)),
     Separator(SongSettings(sample_rate=16000, frame_length=320, frame_step=160, T=64, F=128)),
 ]
+COARSE = SpectrumSettings(n_fft=512, win_length=512, hop_length=256)
 SETTINGS = FrontEndTrainingSettings("models/a", (0.1, 0.5), "joint")
 
 
@@ -109,11 +111,31 @@ def test_another_geometry_is_refused_with_what_to_train() -> None:
     assert str(error.value) == (
         "models/a: hears 320 samples every 160 at 16000 Hz, the recogniser 400 every 200 at 16000 "
         "Hz; to train behind it, train one with --sample_rate=16000 --frame_length=400 "
-        "--frame_step=200 (eval.py and infer.py take any)"
+        "--frame_step=200 --F=192 (eval.py and infer.py take any)"
     )
     song = Separator(SongSettings())
     with pytest.raises(InputError, match=r"^a: hears 4096 samples every 1024 at 44100 Hz"):
         check_frames(song, FeatureSettings(), "a")
+
+
+@pytest.mark.parametrize(("window_ms", "hop_ms"), [(20.0, 10.0), (25.0, 12.5), (30.0, 10.0)])
+@pytest.mark.parametrize(
+    ("model", "resolve"),
+    [
+        (Enhancer(COARSE, complete(MaskNetworkSettings(), COARSE)), enhancer.resolve),
+        (Separator(SongSettings()), separator.resolve),
+    ],
+    ids=["enhancement", "separation"],
+)
+def test_what_is_advised_can_be_trained(
+    model: Enhancer | Separator, resolve: Callable[..., Any], window_ms: float, hop_ms: float
+) -> None:
+    settings = FeatureSettings(window_ms=window_ms, hop_ms=hop_ms)
+    with pytest.raises(InputError) as error:
+        check_frames(model, settings, "a")
+    flags = [word for word in str(error.value).split() if word.startswith("--")]
+    task = TASKS[model.describe()["task"]]
+    check_frames(resolve(parse("train.py", task.settings, flags), None), settings, "b")
 
 
 def test_weights_are_split() -> None:

@@ -189,11 +189,30 @@ def test_stages_follow_each_other(train: Train, front: Path) -> None:
     # A recogniser's, for another one.
     param, _ = train("taken", f"--frontend={joint / '1'}", "--max_steps=1")
     assert same(front_part(weights(param / "1_batch_1")), front_part(weights(joint / "1")))
-    param, said = train(
-        "none", f"--pretrained_model={joint / '1'}", "--frontend=None", "--max_steps=1"
-    )
+
+
+def test_off_leaves_out_what_the_weights_carry_and_none_does_not(
+    train: Train, models: dict[str, Path], front: Path
+) -> None:
+    """A default that is written out asks for what it asks for anyway."""
+    begin = f"--pretrained_model={models['behind']}"
+    left_out = f"the front end that {models['behind']} carries is left out"
+    param, said = train("kept", begin, "--frontend=None", "--max_steps=1")
+    assert same(front_part(weights(param / "1_batch_1")), weights(front))
+    assert not any(line.endswith("left out") for line in said)
+    _, said = train("other", begin, f"--frontend={models['front']}", "--max_steps=1")
+    assert f"note: --frontend={models['front']}: {left_out}" in said
+    param, said = train("off", begin, "--frontend=off", "--max_steps=1")
+    assert f"note: --frontend=off: {left_out}" in said and "frontend: None" in said
     assert any(line.endswith("without a place in this network: front_end") for line in said)
     assert not front_part(weights(param / "1_batch_1"))
+    # Resumed, either word says what is so.
+    for word in ("off", "None"):
+        _, said = train("off", f"--resume_model={param / '1_batch_1'}", f"--frontend={word}")
+        assert not any("frontend was" in line for line in said)
+    param, said = train("plain", "--frontend=off", "--max_steps=1")
+    assert not front_part(weights(param / "1_batch_1"))
+    assert not any(line.startswith("note: --frontend") for line in said)
 
 
 def test_the_mean_of_checkpoints_has_the_frozen_front_end(train: Train, front: Path) -> None:
@@ -240,7 +259,9 @@ def test_the_first_epoch_from_the_store_is_that_from_the_recordings(
         ("--frontend={front} --frontend_training=both", "'both' is not one of frozen, joint"),
         ("--frontend={folder}/nothing", r"nothing.pdparams: file not found"),
         ("--frontend={folder}", "no checkpoint in this folder; name one"),
-        ("--frontend={model}", "a model for recognition, not for enhancement"),
+        ("--frontend={model}", "a model for recognition, not for enhancement or separation$"),
+        ("--frontend=off --observation=0.2", "^--observation: belongs to a front end, and there"),
+        ("--resume_model={behind} --frontend=off", "was trained behind .*1.pdparams; leave"),
         ("--frontend={lone}", "weights alone, without lone.json beside it"),
         (
             "--frontend={coarse}",
