@@ -1,7 +1,8 @@
 """The mean of finished checkpoints: of those named, the newest, or those with the best scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -138,10 +139,19 @@ def _check_alike(first: Checkpoint, other: Checkpoint) -> None:
         raise InputError(
             f"{other.path}: no {other.path.stem}.json beside it, which says what it is of"
         )
-    parts = ("task", "vocabulary", "features", "normalizer", "network", "head", "spectrum", "songs")
-    for part in (*parts, "front_end"):
-        if (first.info or {}).get(part) != other.info.get(part):
+    wanted, found = _model(first.info or {}), _model(other.info)
+    for part, value in wanted.items():
+        if found[part] != value:
             raise InputError(
                 f"{other.path}: another {part} than {first.path}; only checkpoints of one "
                 f"model can be averaged"
             )
+
+
+def _model(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be the same, of all that a checkpoint's JSON says."""
+    parts = ("task", "vocabulary", "features", "normalizer", "network", "head", "spectrum", "songs")
+    front_end = info.get("front_end")
+    if isinstance(front_end, dict):
+        front_end = front_end.get("model")  # it may be trained differently from epoch to epoch
+    return {**{part: info.get(part) for part in parts}, "front_end": front_end}

@@ -97,6 +97,19 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
         average_checkpoints([own])
 
 
+def test_epochs_trained_behind_one_front_end_in_other_ways_are_of_one_model(tmp_path: Path) -> None:
+    def behind(name: str, bins: int, **settings: Any) -> Path:
+        front_end = {"model": {"bins": bins}, "settings": settings}
+        return save(tmp_path, name, float(name), front_end=front_end)
+
+    one = behind("1", 161, observation=[0, 1], frontend_training="frozen")
+    two = behind("2", 161, observation=[0, 0.3], frontend_training="joint")
+    assert average_checkpoints([one, two]).weights["weight"].tolist() == [1.5]
+    for other in (behind("3", 257, observation=[0, 1]), save(tmp_path, "4", 1.0)):
+        with pytest.raises(InputError, match=rf"{other.name}: another front_end than .*1.pdparams"):
+            average_checkpoints([one, other])
+
+
 def test_epochs_are_chosen_by_age_or_by_their_own_score(tmp_path: Path) -> None:
     task = Regression()
     task.scores = {"dev": [0.2, 0.5, 0.1, float("nan"), 0.3], "test": [0.5, 0.4, 0.3, 0.2, 0.1]}
