@@ -106,11 +106,12 @@ class EnhancementTask(BatchedTask[NoisyBatch]):
             return self.no_losses()
         noisy, frames = paddle.to_tensor(batch.noisy), paddle.to_tensor(batch.frames)
         masks = self.network(noisy, frames).astype("float32")
-        ideal = paddle.to_tensor(batch.mask)
         if self.loss.loss_on == "mask":
-            return mean_error(masks, ideal, frames, self.loss.loss)
-        clean = paddle.to_tensor(batch.clean)
-        wanted = ideal * noisy if self.loss.loss_on == "masked" else clean
+            return mean_error(masks, paddle.to_tensor(batch.mask), frames, self.loss.loss)
+        if self.loss.loss_on == "masked":
+            wanted = paddle.to_tensor(batch.mask) * noisy
+        else:
+            wanted = paddle.to_tensor(batch.clean)
         return mean_error(masks * noisy, wanted, frames, self.loss.loss)
 
     def nothing(self) -> Tensor:
