@@ -89,10 +89,6 @@ class Classes:
         numbers[None] = NO_CLASS
         return np.array([numbers.get(value, len(self.names)) for value in values], np.int32)
 
-    def knows(self, numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Which of `numbers` are of one of these classes."""
-        return (numbers >= 0) & (numbers < len(self.names))
-
 
 def listing(names: Sequence[str]) -> str:
     """The first few of `names`, for messages."""

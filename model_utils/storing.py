@@ -31,7 +31,8 @@ def process_data(options: Options) -> None:
             f"cores of one machine and no device; leave the option out"
         )
     batching, settings = options[BatchSettings], options[StoreSettings]
-    # No network needs the cores here; the processes share a cache's room.
+    # No network needs the cores here. A cache's room is divided among as many processes; where a
+    # small store has fewer shards than that, fewer compute, and some of the room stays unused.
     if batching.num_workers is None:
         batching = dataclasses.replace(batching, num_workers=available_cores())
     source = open_source(options.replaced(batching))
