@@ -1,7 +1,6 @@
 """From noisy speech to cleaner speech with a trained enhancer."""
 
 from collections.abc import Callable
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +29,9 @@ class EnhancementPredictor:
         self.enhancer = Enhancer.of(needed(saved.info, saved.path), str(saved.path))
         self.observation = observation
         self.hearing = self.enhancer.hearing
-        blocks = astuple(self.enhancer.blocks)
-        self.masking = Masking(self.enhancer.stft, self.hearing.rate, ("enhanced",), *blocks)
+        self.masking = Masking(
+            self.enhancer.stft, self.hearing.rate, ("enhanced",), self.enhancer.blocks
+        )
         self.network = self.enhancer.build()
         checkpoint.set_weights(self.network, saved)
         self.network.eval()
@@ -71,7 +71,7 @@ class EnhancementPredictor:
         """The share of speech in each unit of the frames that fit whole, float32 [frames, bins]."""
         heard = self.hearing.magnitudes(samples)
         parts = [
-            self.masks(block)[first:last] for block, first, last in self.masking.blocks([heard])
+            self.masks(block)[first:last] for block, first, last in self.masking.divided([heard])
         ]
         return np.concatenate(parts)
 

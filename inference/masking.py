@@ -23,6 +23,7 @@ from data_utils.atomic import check_place, write_atomically
 from data_utils.audio import SILENCE_DB, TOLERANCE, AudioError, Samples
 from data_utils.errors import InputError
 from data_utils.stft import Stft
+from model_utils.blocks import Blocks
 
 READ = 1 << 16
 """Samples that are read at a time."""
@@ -43,15 +44,8 @@ class Masking:
     """Hz of what it hears."""
     names: tuple[str, ...]
     """Of the parts."""
-    block: int
-    """Frames that the network hears at a time."""
-    before: int
-    """Of these, frames of context in front..."""
-    behind: int
-    """...and behind."""
-
-    def __post_init__(self) -> None:
-        assert self.block > self.before + self.behind, self
+    blocks: Blocks
+    """In which it hears what is long."""
 
     def waves(self, blocks: Iterable[Samples], separate: Separate) -> Iterator[NDArray[np.float32]]:
         """The parts of one channel, float32 [parts, n] at a time; together as long as `blocks`.
@@ -63,7 +57,7 @@ class Masking:
         counted = _Counted(blocks)
         parts = (
             separate(block)[:, first:last]
-            for block, first, last in self.blocks(self.stft.forward_blocks(counted))
+            for block, first, last in self.divided(self.stft.forward_blocks(counted))
         )
         each = [
             self.stft.inverse_blocks(_part(copy, number))
@@ -77,20 +71,20 @@ class Masking:
             done += wave.shape[1]
             yield wave[:, :left] if left < wave.shape[1] else wave
 
-    def blocks(self, spectra: Iterable[Frames]) -> Iterator[tuple[Frames, int, int]]:
+    def divided(self, spectra: Iterable[Frames]) -> Iterator[tuple[Frames, int, int]]:
         """What the network hears at a time, and which of its frames count: from, to.
 
-        `model_utils.blocks` divides what is there as a whole in the same way.
+        `Blocks.block_of` says the same of what is there as a whole.
         """
+        size, last = self.blocks.size, self.blocks.size - self.blocks.behind
         held: Frames | None = None
         first = 0
         for spectrum in spectra:
             held = spectrum if held is None else np.concatenate([held, spectrum])
-            while len(held) >= self.block + 1:  # one more: the last block is handled below
-                last = self.block - self.behind
-                yield held[: self.block], first, last
-                held = held[last - self.before :]
-                first = self.before
+            while len(held) > size:  # one more: the last block is handled below
+                yield held[:size], first, last
+                held = held[self.blocks.step :]
+                first = self.blocks.before
         if held is not None and len(held) > first:
             yield held, first, len(held)
 

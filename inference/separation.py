@@ -1,7 +1,6 @@
 """From a song to its stems with a trained separator."""
 
 from collections.abc import Callable
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +30,7 @@ class SeparationPredictor:
         self.separator = Separator.of(needed(saved.info, saved.path), str(saved.path))
         self.mask_extension = mask_extension
         self.hearing = self.separator.hearing
-        blocks = astuple(self.separator.blocks)
-        self.masking = Masking(self.separator.stft, self.hearing.rate, STEMS, *blocks)
+        self.masking = Masking(self.separator.stft, self.hearing.rate, STEMS, self.separator.blocks)
         self.network = self.separator.build()
         checkpoint.set_weights(self.network, saved)
         self.network.eval()
@@ -67,7 +65,7 @@ class SeparationPredictor:
         heard = self.hearing.magnitudes(samples)
         parts = [
             self.shares(block)[STEMS.index("vocals"), first:last]
-            for block, first, last in self.masking.blocks([heard])
+            for block, first, last in self.masking.divided([heard])
         ]
         return np.concatenate(parts)
 
@@ -80,7 +78,7 @@ class SeparationPredictor:
         import paddle
 
         frames = len(heard)
-        padded = np.zeros((1, self.masking.block, self.hearing.bins), np.float32)
+        padded = np.zeros((1, self.masking.blocks.size, self.hearing.bins), np.float32)
         padded[0, :frames] = heard
         with paddle.no_grad():
             masks = self.network(

@@ -14,9 +14,10 @@ from data_utils.audio import AudioError
 from data_utils.errors import InputError
 from data_utils.stft import Stft
 from inference.masking import Masking, Spectrum, level_of, read_blocks, write_parts
+from model_utils.blocks import Blocks
 
 RATE = 8000
-MASKING = Masking(Stft(64, 16, 64), RATE, ("low", "high"), block=24, before=5, behind=3)
+MASKING = Masking(Stft(64, 16, 64), RATE, ("low", "high"), Blocks(24, before=5, behind=3))
 
 
 def halves(spectrum: Spectrum) -> Spectrum:
