@@ -1,24 +1,22 @@
 """What computes log-probabilities, and classes. An engine is imported where it is chosen."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_utils import runtime
+from model_utils.outputs import Outputs
 from model_utils.recogniser import Recogniser
 from model_utils.settings import DeviceSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
-if TYPE_CHECKING:  # imports Paddle
-    from model_utils.tasks.recognition import Outputs
-
 
 class Engine(Protocol):
     """Padded features to what the network says of them."""
 
-    def __call__(self, features: NDArray[np.float32], frames: NDArray[np.int64]) -> "Outputs":
+    def __call__(self, features: NDArray[np.float32], frames: NDArray[np.int64]) -> Outputs:
         """Log-probabilities and classes of a batch.
 
         Args:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import paddle
@@ -20,6 +20,7 @@ from model_utils.corpus import Corpus
 from model_utils.head_losses import head_losses
 from model_utils.losses import training_loss
 from model_utils.networks.deepspeech2 import DeepSpeech2
+from model_utils.outputs import Outputs
 from model_utils.recogniser import Recogniser
 from model_utils.settings import HeadSettings, LossSettings
 from model_utils.tasks.batches import BatchedTask
@@ -27,17 +28,6 @@ from model_utils.trainer.runlog import ACCURACY
 from model_utils.trainer.task import Score
 from scoring.accuracy import Hits
 from scoring.error_rate import ErrorCounts, character_errors, word_errors
-
-
-class Outputs(NamedTuple):
-    """What a network says of a padded batch."""
-
-    log_probs: NDArray[np.float32]
-    """Log-probabilities [batch, output_frames, tokens]."""
-    frames: NDArray[np.int64]
-    """Valid output frames [batch]."""
-    classes: NDArray[np.int64] | None = None
-    """Number of the class of each utterance [batch]; None where there is no head."""
 
 
 def outputs_of(

@@ -267,7 +267,7 @@ def transcribed_features(
     """What a Predictor gives its engine for the file, its bytes and its samples."""
     from data_utils.audio import read_speech
     from inference import predictor
-    from model_utils.tasks.recognition import Outputs
+    from model_utils.outputs import Outputs
     from model_utils.trainer.checkpoint import Checkpoint
 
     heard = []

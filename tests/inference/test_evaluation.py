@@ -14,9 +14,9 @@ from data_utils.text import Vocabulary
 from inference import Predictor, predictor
 from inference.evaluation import evaluate
 from inference.settings import EvaluationSettings
+from model_utils.outputs import Outputs
 from model_utils.recogniser import Recogniser
 from model_utils.settings import NetworkSettings
-from model_utils.tasks.recognition import Outputs
 from model_utils.trainer.checkpoint import Checkpoint
 
 

@@ -15,8 +15,8 @@ from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.features import read_features
 from data_utils.manifest import Manifest
 from inference import Predictor
+from model_utils.outputs import Outputs
 from model_utils.settings import DeviceSettings
-from model_utils.tasks.recognition import Outputs
 
 pytestmark = pytest.mark.real
 
