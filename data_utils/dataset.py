@@ -4,7 +4,7 @@ import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples padded with zeros to the longest: a zero is the mean of its bin.
+    """Examples padded with zeros to the longest: a zero of features is the mean of its bin.
 
     B: examples, T: frames of the longest, L: labels of the longest.
     """
 
     features: NDArray[np.float32]
-    """[B, T, bins]."""
+    """[B, T, bins]; behind a front end [B, T, columns], see `masked_speech`."""
     frames: NDArray[np.int64]
     """Valid frames of each example [B]."""
     labels: NDArray[np.int32]
@@ -63,6 +63,21 @@ class Batch:
 def required_frames(labels: Sequence[int]) -> int:
     """Output frames that CTC needs for `labels`: one each, and a blank between two that repeat."""
     return len(labels) + sum(a == b for a, b in itertools.pairwise(labels))
+
+
+class SpeechParts(TypedDict):
+    """The arguments of `SpeechDataset` by name, for what passes them on."""
+
+    manifest: Manifest
+    vocabulary: Vocabulary
+    settings: FeatureSettings
+    normalizer: Normalizer
+    time_reduction: int
+    unknown: NotRequired[Literal["unk", "drop"]]
+    augmentation: NotRequired[AugmentationPipeline | None]
+    seed: NotRequired[int]
+    cache: NotRequired[RecordingCache | None]
+    store: NotRequired[Store | None]
 
 
 class SpeechDataset:
@@ -172,7 +187,7 @@ class SpeechDataset:
         Raises:
             AudioError: see `example`.
         """
-        return {_FIELD: self.heard(index, epoch)}
+        return {_FIELD: self._features(self.wave(index, epoch), self.manifest[index].audio)}
 
     def frames(
         self, arrays: Mapping[str, NDArray[np.float32]], rng: np.random.Generator
@@ -187,14 +202,6 @@ class SpeechDataset:
         if self.augmentation is not None:
             normalised = self.augmentation.features(normalised, rng)
         return normalised
-
-    def heard(self, index: int, epoch: int = 0) -> NDArray[np.float32]:
-        """The features of one utterance behind the effects on its wave, [frames, bins].
-
-        Raises:
-            AudioError: see `example`.
-        """
-        return self._features(self.wave(index, epoch), self.manifest[index].audio)
 
     def wave(self, index: int, epoch: int = 0) -> NDArray[np.float32]:
         """The samples of one utterance behind the effects on them, [samples].

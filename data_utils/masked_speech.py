@@ -12,7 +12,7 @@ Of each frame it gets, side by side:
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from data_utils import features
 from data_utils.audio import AudioError
 from data_utils.augmentation.pipeline import AugmentationPipeline, stream_rng
 from data_utils.augmentation.specaug import SpecAugment
-from data_utils.dataset import SpeechDataset
+from data_utils.dataset import SpeechDataset, SpeechParts
 from data_utils.errors import InputError
 from data_utils.hearing import Hearing
 from data_utils.settings import FeatureSettings
@@ -76,16 +76,16 @@ class MaskedSpeech(SpeechDataset):
         hearing: what the front end hears; it shares the frames of the recogniser.
         observation: bounds between which each utterance draws its share in each epoch. Without
             augmentation, in scoring, it is the middle.
-        speech, options: those of `SpeechDataset`.
+        speech: arguments of `SpeechDataset`, by name.
 
     Raises:
         InputError: the effects on features are none that can be applied behind masks.
     """
 
     def __init__(
-        self, hearing: Hearing, observation: tuple[float, float], *speech: Any, **options: Any
+        self, hearing: Hearing, observation: tuple[float, float], **speech: Unpack[SpeechParts]
     ) -> None:
-        super().__init__(*speech, **options)
+        super().__init__(**speech)
         self.hearing = hearing
         self.observation = observation
         self.columns = Columns.of(self.settings, hearing)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from data_utils.augmentation.pipeline import AugmentationPipeline
 from data_utils.cache import RecordingCache
 from data_utils.classes import Classes
-from data_utils.dataset import SpeechDataset
+from data_utils.dataset import SpeechDataset, SpeechParts
 from data_utils.errors import InputError
 from data_utils.features import num_bins
 from data_utils.manifest import Manifest
@@ -131,20 +131,20 @@ class Recogniser:
         cache: RecordingCache | None = None,
     ) -> SpeechDataset:
         """The examples of `manifest`, as this recogniser hears and writes them."""
-        parts = (
-            manifest,
-            self.vocabulary,
-            self.features,
-            self.normalizer,
-            self.network.time_reduction,
-            self.unknown,
-            augmentation,
-            seed,
-            cache,
+        parts = SpeechParts(
+            manifest=manifest,
+            vocabulary=self.vocabulary,
+            settings=self.features,
+            normalizer=self.normalizer,
+            time_reduction=self.network.time_reduction,
+            unknown=self.unknown,
+            augmentation=augmentation,
+            seed=seed,
+            cache=cache,
         )
         if self.front_end is None:
-            return SpeechDataset(*parts)
-        return MaskedSpeech(self.front_end.model.hearing, self.front_end.bounds, *parts)
+            return SpeechDataset(**parts)
+        return MaskedSpeech(self.front_end.model.hearing, self.front_end.bounds, **parts)
 
 
 def resolve(

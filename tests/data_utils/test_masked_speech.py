@@ -11,7 +11,7 @@ from tones import Corpus
 
 from data_utils import features
 from data_utils.augmentation.pipeline import AugmentationPipeline
-from data_utils.dataset import SpeechDataset
+from data_utils.dataset import SpeechDataset, SpeechParts
 from data_utils.errors import InputError
 from data_utils.hearing import Hearing
 from data_utils.loader import Loader
@@ -35,25 +35,24 @@ def corpus(make_corpus: Callable[..., Corpus]) -> Corpus:
     return make_corpus(TEXTS, SETTINGS)
 
 
-def parts(corpus: Corpus, *effects: dict[str, Any]) -> tuple[Any, ...]:
+def parts(corpus: Corpus, *effects: dict[str, Any]) -> SpeechParts:
     path = corpus.folder / "effects.json"
     path.write_text(json.dumps(effects), encoding="utf-8")
-    return (
-        Manifest.open(corpus.manifest),
-        Vocabulary.load(corpus.vocabulary),
-        SETTINGS,
-        Normalizer.load(corpus.mean_std, SETTINGS),
-        3,
-        "unk",
-        AugmentationPipeline.load(path) if effects else None,
-        7,
+    return SpeechParts(
+        manifest=Manifest.open(corpus.manifest),
+        vocabulary=Vocabulary.load(corpus.vocabulary),
+        settings=SETTINGS,
+        normalizer=Normalizer.load(corpus.mean_std, SETTINGS),
+        time_reduction=3,
+        augmentation=AugmentationPipeline.load(path) if effects else None,
+        seed=7,
     )
 
 
 def masked(
     corpus: Corpus, *effects: dict[str, Any], bounds: tuple[float, float] = (0.2, 0.6)
 ) -> MaskedSpeech:
-    return MaskedSpeech(HEARING, bounds, *parts(corpus, *effects))
+    return MaskedSpeech(HEARING, bounds, **parts(corpus, *effects))
 
 
 def split(data: MaskedSpeech, index: int, epoch: int = 1) -> list[np.ndarray]:
@@ -109,12 +108,12 @@ def test_in_scoring_it_is_the_middle_and_equal_bounds_are_no_draw(corpus: Corpus
 
 def test_masks_and_warp_are_those_of_plain_features(corpus: Corpus) -> None:
     """Moved and masked by hand, the plain features are what the effects make of them."""
-    data, plain = masked(corpus, VOLUME, WARP), SpeechDataset(*parts(corpus, VOLUME, WARP))
+    data, plain = masked(corpus, VOLUME, WARP), SpeechDataset(**parts(corpus, VOLUME, WARP))
     moved = 0
     for index in (0, 2):
         for epoch in range(1, 9):
             _, _, keep, shift, _ = split(data, index, epoch)
-            before = plain.normalizer(plain.heard(index, epoch))
+            before = plain.normalizer(plain.computed(index, epoch)["features"])
             places = np.arange(len(before)) + shift.astype(float)
             moved += int(np.abs(shift).max() > 0.1)
             stretched = np.stack(
@@ -165,9 +164,9 @@ def test_a_store_of_another_front_end_is_refused(corpus: Corpus, tmp_path: Path)
     settings = StoreSettings(str(tmp_path / "store"))
     write_store(data, settings, data.fingerprint(), 0)
     for changed, message in (
-        (SpeechDataset(*parts(corpus, VOLUME)), "front_end.bins 100 where none is wanted"),
+        (SpeechDataset(**parts(corpus, VOLUME)), "front_end.bins 100 where none is wanted"),
         (
-            MaskedSpeech(Hearing(HEARING.stft, 16000, 161), (0, 1), *parts(corpus, VOLUME)),
+            MaskedSpeech(Hearing(HEARING.stft, 16000, 161), (0, 1), **parts(corpus, VOLUME)),
             "front_end.bins 100 where 161 is wanted",
         ),
     ):
