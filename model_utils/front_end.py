@@ -23,7 +23,7 @@ from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from model_utils.networks.front_end import FrontEnd
+    from model_utils.networks.front_end import MaskedFeatures
 
 FRONT_END = "front_end"
 """The part of a recogniser's description, and the layer of its network, that is the front end."""
@@ -79,15 +79,15 @@ class FrontEndModel:
         """What the network with this front end gets of a frame, for such features."""
         return Columns.of(settings, self.model.hearing)
 
-    def build(self, settings: FeatureSettings, normalizer: Normalizer) -> "FrontEnd":
+    def build(self, settings: FeatureSettings, normalizer: Normalizer) -> "MaskedFeatures":
         """The layer with new weights, in front of a recogniser with such features."""
-        from model_utils.networks.front_end import FrontEnd, enhancer_share, vocal_share
+        from model_utils.networks.front_end import MaskedFeatures, enhancer_share, vocal_share
         from model_utils.networks.power_features import PowerFeatures
 
         bins, share = self.model.stft.bins, enhancer_share
         if isinstance(self.model, Separator):
             share = functools.partial(vocal_share, block=self.model.songs.T, bins=bins)
-        return FrontEnd(
+        return MaskedFeatures(
             self.model.build(),
             share,
             self.model.blocks,

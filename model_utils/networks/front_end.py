@@ -56,8 +56,8 @@ def vocal_share(network: nn.Layer, heard: Tensor, frames: Tensor, block: int, bi
     return paddle.concat([share, above.expand([*above.shape[:2], bins - lowest])], axis=2)
 
 
-class FrontEnd(nn.Layer):
-    """What `masked_speech` gives to the features that are left behind masks.
+class MaskedFeatures(nn.Layer):
+    """From what `masked_speech` gives to the features that are left behind masks.
 
     Args:
         network: the mask network, with weights of its own already or not.
@@ -155,7 +155,7 @@ class MaskedDeepSpeech2(DeepSpeech2):
         settings: NetworkSettings,
         compile_convolutions: bool,
         num_utterance_classes: int,
-        front_end: Callable[[], FrontEnd],
+        front_end: Callable[[], MaskedFeatures],
     ) -> None:
         super().__init__(
             num_bins, num_classes, settings, compile_convolutions, num_utterance_classes
