@@ -34,7 +34,7 @@ from data_utils.stft import spectrum, window_weights
 EPSILON = 1e-14
 """Added before the logarithm; 80 dB below the density of speech at -20 dBFS."""
 
-ZERO = float(np.finfo(float).eps)
+ZERO_SUBSTITUTE = float(np.finfo(float).eps)
 """What `mfcc` takes in place of a zero before the logarithm, as python_speech_features does."""
 
 SLOPE_REACH = 2
@@ -266,7 +266,7 @@ def _liftered(bands: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _nonzero(power: Array) -> Array:
-    return np.where(power == 0, np.float32(ZERO), power)
+    return np.where(power == 0, np.float32(ZERO_SUBSTITUTE), power)
 
 
 def _slopes(features: Array) -> Array:

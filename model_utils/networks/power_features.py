@@ -63,17 +63,19 @@ class PowerFeatures(nn.Layer):
         bands = paddle.matmul(power, self.filters)
         if kind == "fbank":
             return paddle.log(bands + features.EPSILON)
-        energy = _log_or_zero(power.sum(axis=-1, keepdim=True))
+        energy = _log_nonzero(power.sum(axis=-1, keepdim=True))
         # In float64, see `features`: the lifter makes rounding large.
-        cepstra = paddle.matmul(_log_or_zero(bands.astype("float64")), self.cepstra)
+        cepstra = paddle.matmul(_log_nonzero(bands.astype("float64")), self.cepstra)
         others = paddle.split(cepstra.astype("float32"), [1, -1], axis=-1)[1]
         cepstra = paddle.concat([energy, others], axis=-1)
         slopes = _slopes(cepstra, frames)
         return paddle.concat([cepstra, slopes, _slopes(slopes, frames)], axis=-1)
 
 
-def _log_or_zero(power: Tensor) -> Tensor:
-    return paddle.log(paddle.where(power == 0, paddle.full_like(power, features.ZERO), power))
+def _log_nonzero(power: Tensor) -> Tensor:
+    """Logarithm of `power`, of `features.ZERO_SUBSTITUTE` where it is 0."""
+    substitute = paddle.full_like(power, features.ZERO_SUBSTITUTE)
+    return paddle.log(paddle.where(power == 0, substitute, power))
 
 
 def _slopes(x: Tensor, frames: Tensor) -> Tensor:
