@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.audio import SAMPLE_RATE
+from data_utils.audio import SAMPLE_RATE, SILENCE_DB, AudioError, level_db
 from data_utils.cache import RecordingCache
 from data_utils.errors import InputError
 from data_utils.excerpts import Excerpts, Listed
 
 CACHED_BYTES = 64 << 20
 """Kept in memory by each process: 16 recordings of a minute."""
+
+DRAWS = 100
+"""How often is drawn, until something can be heard."""
 
 _logger = logging.getLogger(__name__)
 
@@ -56,6 +59,46 @@ class Sounds:
             Float32 `[count]`, or None where the recording cannot be read.
         """
         return self._skipping(index, lambda: self._excerpts.part(index, position, count))
+
+    def heard_whole(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """A recording drawn by `rng`, drawn again where it cannot be read or is silent.
+
+        Returns:
+            Float32 `[samples]`.
+
+        Raises:
+            AudioError: none of `DRAWS` can be heard.
+        """
+        return self._heard(lambda: self.whole(int(rng.integers(len(self)))))
+
+    def heard_part(self, rng: np.random.Generator, count: int) -> NDArray[np.float32]:
+        """`count` samples drawn by `rng`, drawn again where they cannot be read or are silent.
+
+        Silence would be amplified to the rounding of its converter, and is no noise.
+
+        Args:
+            rng: draws the recording, then the place.
+            count: length in samples.
+
+        Returns:
+            Float32 `[count]`.
+
+        Raises:
+            AudioError: none of `DRAWS` can be heard.
+        """
+        return self._heard(
+            lambda: self.part(int(rng.integers(len(self))), float(rng.random()), count)
+        )
+
+    def _heard(self, draw: Callable[[], NDArray[np.float32] | None]) -> NDArray[np.float32]:
+        for _ in range(DRAWS):
+            samples = draw()
+            if samples is not None and level_db(samples) >= SILENCE_DB:
+                return samples
+        raise AudioError(
+            f"{self._recordings.where(0)}: {DRAWS} draws from this list were damaged or silent; "
+            f"mend it"
+        )
 
     def _skipping(
         self, index: int, read: Callable[[], NDArray[np.float32]]

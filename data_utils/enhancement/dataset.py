@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from data_utils.audio import SILENCE_DB, AudioError, level_db, loudness_gain
 from data_utils.augmentation.pipeline import utterance_rng
-from data_utils.augmentation.sounds import Sounds
+from data_utils.augmentation.sounds import DRAWS, Sounds
 from data_utils.cache import RecordingCache
 from data_utils.enhancement.lists import RecordingList
 from data_utils.enhancement.settings import SpectrumSettings
@@ -28,8 +28,6 @@ from data_utils.masks import ideal_mask
 from data_utils.mixing import LEVEL_DB, mix
 from data_utils.stft import Stft
 from data_utils.store import Field, Store
-
-_DRAWS = 100  # of parts, until one is not silent
 
 Wave = NDArray[np.float32]
 
@@ -262,11 +260,7 @@ class NoisyPairs:
 
 
 class _Mixer:
-    """Speech, noise, and both at one level.
-
-    Noise that is silent in the part drawn would be amplified to the rounding of its converter: such
-    parts are drawn again, of speech too.
-    """
+    """Speech, noise, and both at one level; of either, silent parts are drawn again."""
 
     def __init__(
         self,
@@ -285,7 +279,7 @@ class _Mixer:
         """Recording `index`, or a part of `crop_seconds` of it where it is longer, `[samples]`."""
         crop = math.inf if crop_seconds is None else crop_seconds
         is_whole = self._recordings[index].duration <= crop
-        for _ in range(1 if is_whole else _DRAWS):
+        for _ in range(1 if is_whole else DRAWS):
             if is_whole:
                 samples = self._speech.whole(index)
             else:
@@ -297,11 +291,6 @@ class _Mixer:
 
     def mixture(self, speech: Wave, snr_db: float, rng: np.random.Generator) -> tuple[Wave, Wave]:
         """Speech and noise at `snr_db`, their sum at `LEVEL_DB`; both float32 `[samples]`."""
-        for _ in range(_DRAWS):
-            chosen, position = int(rng.integers(len(self._noises))), float(rng.random())
-            noise = self._noises.part(chosen, position, len(speech))
-            if noise is not None and level_db(noise) >= SILENCE_DB:
-                mixed, scaled = mix(speech, noise, snr_db)
-                gain = loudness_gain(mixed, LEVEL_DB)
-                return speech * gain, scaled * gain
-        raise AudioError(f"no noise that can be heard in {_DRAWS} draws; mend the list of noises")
+        mixed, scaled = mix(speech, self._noises.heard_part(rng, len(speech)), snr_db)
+        gain = loudness_gain(mixed, LEVEL_DB)
+        return speech * gain, scaled * gain

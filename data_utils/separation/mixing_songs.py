@@ -15,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from data_utils.atomic import check_place
-from data_utils.audio import SILENCE_DB, level_db, loudness_gain
+from data_utils.audio import loudness_gain
 from data_utils.augmentation.pipeline import utterance_rng
 from data_utils.augmentation.sounds import Sounds
 from data_utils.cache import RecordingCache
@@ -28,7 +28,6 @@ from data_utils.separation.settings import MixedSongSettings
 PAUSE = 0.3
 """Seconds between two recordings of speech."""
 
-_DRAWS = 100  # of recordings, until one can be used
 _CACHE = 256 << 20  # bytes of decoded recordings
 
 Wave = NDArray[np.float32]
@@ -83,7 +82,7 @@ class _Maker:
         rng = utterance_rng(self.settings.seed, 0, f"song {number}")
         snr_db = self.settings.snrs[int(rng.integers(len(self.settings.snrs)))]
         vocals = self._talk(rng)
-        music = _heard(self.settings.music, lambda: self._piece(rng))
+        music = self._music.heard_part(rng, self._count)
         mixture, music = mix(vocals, music, snr_db)
         gain = loudness_gain(mixture, LEVEL_DB)
         folder.mkdir()
@@ -97,25 +96,8 @@ class _Maker:
         talk = np.zeros(self._count, np.float32)
         end = 0
         while end < self._count:
-            wave = _heard(
-                self.settings.speech,
-                lambda: self._speech.whole(int(rng.integers(len(self._speech)))),
-            )
+            wave = self._speech.heard_whole(rng)
             wave = (wave * loudness_gain(wave, LEVEL_DB))[: self._count - end]
             talk[end : end + len(wave)] = wave
             end += len(wave) + round(PAUSE * self.settings.sample_rate)
         return talk
-
-    def _piece(self, rng: np.random.Generator) -> Wave | None:
-        """A part of a piece, repeated where the piece is shorter."""
-        chosen, position = int(rng.integers(len(self._music))), float(rng.random())
-        return self._music.part(chosen, position, self._count)
-
-
-def _heard(name: str, draw: Callable[[], Wave | None]) -> Wave:
-    """What `draw` gives, drawn again where it cannot be read or is silent."""
-    for _ in range(_DRAWS):
-        wave = draw()
-        if wave is not None and level_db(wave) >= SILENCE_DB:
-            return wave
-    raise InputError(f"{name}: {_DRAWS} draws were damaged or silent; mend the list")

@@ -233,7 +233,9 @@ def test_noises_that_cannot_be_heard(
     one_left = NoisySpeech(speech, noises, (0.0,), SPECTRUM)
     assert len(one_left.batch([0, 1], 1)) == 2
     silent = listed(tmp_path, "q", [np.zeros(800, "f4")])
-    with pytest.raises(AudioError, match=r"no noise that can be heard in 100 draws"):
+    with pytest.raises(
+        AudioError, match=r"q\.txt:1: 100 draws from this list were damaged or silent"
+    ):
         NoisySpeech(speech, silent, (0.0,), SPECTRUM).arrays(0, 0)
 
 

@@ -96,5 +96,7 @@ def test_a_run_that_stops_leaves_nothing(settings: MixedSongSettings, tmp_path: 
 def test_silence_is_refused(settings: MixedSongSettings, name: str) -> None:
     for path in Path(getattr(settings, name)).iterdir():
         soundfile.write(path, np.zeros(RATE), RATE)
-    with pytest.raises(InputError, match=f"{name}: 100 draws were damaged or silent"):
+    with pytest.raises(
+        InputError, match=f"{name}: 100 draws from this list were damaged or silent"
+    ):
         mix_songs(settings)
