@@ -5,7 +5,6 @@ recordings, which piece, which part of it, and at which ratio follow from the se
 the song alone.
 """
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,18 +53,20 @@ def mix_songs(
         raise InputError(f"{folder}: there already; name a new folder with --train_dataset")
     check_place(folder / "new")
     maker = _Maker(settings)
-    # Songs of a run that was stopped would be taken for all of them.
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        for number in range(settings.num_songs):
-            maker.write(number, temporary / f"song_{number + 1:05d}")
-            progress()
-        temporary.chmod(0o755)
-        temporary.replace(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Songs of a run that was stopped would be taken for all of them.
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as place:
+            songs = Path(place) / folder.name
+            songs.mkdir()
+            for number in range(settings.num_songs):
+                maker.write(number, songs / f"song_{number + 1:05d}")
+                progress()
+            songs.replace(folder)
     except (OSError, soundfile.SoundFileError) as error:
-        raise InputError(f"{folder}: cannot be written ({error}); make room") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise InputError(
+            f"{folder}: cannot be written ({error}); make room, or take another folder"
+        ) from None
     return folder, settings.num_songs * settings.song_seconds / 3600
 
 

@@ -10,6 +10,7 @@ import soundfile
 from data_utils.audio import level_db
 from data_utils.errors import InputError
 from data_utils.mixing import LEVEL_DB
+from data_utils.separation import mixing_songs
 from data_utils.separation.mixing_songs import mix_songs
 from data_utils.separation.settings import MixedSongSettings
 from data_utils.separation.songs import find_songs
@@ -81,6 +82,27 @@ def test_what_is_there_is_left_alone(settings: MixedSongSettings) -> None:
     with pytest.raises(InputError, match="there already; name a new folder"):
         mix_songs(settings)
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_folders_above_are_made(settings: MixedSongSettings, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    folder, _ = mix_songs(replace(settings, train_dataset=str(new / "er" / "songs"), num_songs=1))
+    assert [path.name for path in folder.iterdir()] == ["song_00001"]
+    assert [path.name for path in folder.parent.iterdir()] == ["songs"], "nothing else is left"
+    assert folder.stat().st_mode == new.stat().st_mode, "others may read it where they may read new"
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_a_line(
+    settings: MixedSongSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(mixing_songs.tempfile, "mkdtemp", full)
+    with pytest.raises(InputError, match=r"songs: cannot be written .*No space left") as error:
+        mix_songs(settings)
+    assert "\n" not in str(error.value)
+    assert {path.name for path in tmp_path.iterdir()} == {"speech", "music"}
 
 
 def test_a_run_that_stops_leaves_nothing(settings: MixedSongSettings, tmp_path: Path) -> None:
