@@ -76,7 +76,7 @@ class FeaturesSettings:
     )
 
 
-SETTINGS = (FeaturesSettings, PeerSettings)
+SETTINGS = (MeasuringSettings, FeaturesSettings, PeerSettings)
 
 
 def measure(options: Options) -> Report:

@@ -63,7 +63,7 @@ class LoaderSettings:
     )
 
 
-SETTINGS = (LoaderSettings,)
+SETTINGS = (MeasuringSettings, LoaderSettings)
 
 
 def measure(options: Options) -> Report:

@@ -27,9 +27,15 @@ _THOUSAND = 1000
 
 @dataclass(frozen=True)
 class MeasuringSettings:
-    """How often is measured, and where the table goes."""
+    """How often is measured; of tables in which time or memory is."""
 
     rounds: int = option(5, "how often each contestant is measured, in turns", minimum=1)
+
+
+@dataclass(frozen=True)
+class PlaceSettings:
+    """Where the table goes."""
+
     output_path: str | None = option(
         None, "where the Markdown is written; None: benchmarks/tables/TABLE.md beside this command"
     )

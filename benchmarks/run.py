@@ -1,7 +1,8 @@
 """Measure, side by side in one run: python benchmarks/run.py TABLE.
 
-Each table is written as Markdown, with machine, versions, medians, spread and the peers of the same
-run; the figures that matter are printed at the end, a line each.
+Each table is written as Markdown, with machine, versions and the peers of the same run, those of
+speed and memory with medians and spread; the figures that matter are printed at the end, a line
+each.
 """
 
 import importlib
@@ -44,11 +45,11 @@ def main() -> None:
     table = importlib.import_module(f"benchmarks.{name}")
     options = parse(
         f"run.py {name}",
-        [measuring.MeasuringSettings, *table.SETTINGS],
+        [measuring.PlaceSettings, *table.SETTINGS],
         arguments[1:],
         description=table.__doc__ or "",
     )
-    place = options[measuring.MeasuringSettings].output_path
+    place = options[measuring.PlaceSettings].output_path
     path = Path(place) if place else HOME / "benchmarks" / "tables" / f"{name}.md"
     check_place(path, kind=re.compile(re.escape(measuring.TITLE.encode())))
     before = measuring.load()
@@ -56,11 +57,14 @@ def main() -> None:
     own = runtime.versions()
     package, _, version = own.pop("paddle").partition(" ")
     report.versions = {package: version, **own, **report.versions}
+    passes = "one pass, means"
+    if measuring.MeasuringSettings in table.SETTINGS:
+        rounds = options[measuring.MeasuringSettings].rounds
+        passes = f"contestants in turns, rounds: {rounds}; medians (lowest to highest)"
     facts = [
         f"{measuring.machine()}; {measuring.today()}, load {before} when it began, "
         f"{measuring.load()} when it ended",
-        f"`{_typed()}`: contestants in turns, rounds: "
-        f"{options[measuring.MeasuringSettings].rounds}; medians (lowest to highest)",
+        f"`{_typed()}`: {passes}",
     ]
     with write_atomically(path) as [temporary]:
         temporary.write_text(report.markdown(name, TABLES[name], facts), encoding="utf-8")

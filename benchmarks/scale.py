@@ -74,7 +74,7 @@ class ScaleSettings:
     )
 
 
-SETTINGS = (ScaleSettings,)
+SETTINGS = (MeasuringSettings, ScaleSettings)
 
 
 def measure(options: Options) -> Report:

@@ -1,5 +1,6 @@
 """The command of the benchmarks, run in this process."""
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import run
-from benchmarks.measuring import TITLE
+from benchmarks.measuring import TITLE, MeasuringSettings
 
 Command = Callable[..., list[str]]
 
@@ -20,7 +21,9 @@ def measured(
 
     def command(table: str, *arguments: str) -> list[str]:
         path = tmp_path / "table.md"
-        given = [table, f"--output_path={path}", "--rounds=1", *arguments]
+        given = [table, f"--output_path={path}", *arguments]
+        if MeasuringSettings in importlib.import_module(f"benchmarks.{table}").SETTINGS:
+            given.append("--rounds=1")
         monkeypatch.setattr(sys, "argv", ["run.py", *given])
         run.main()
         page = path.read_text(encoding="utf-8")
