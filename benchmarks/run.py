@@ -73,9 +73,15 @@ def main() -> None:
 
 
 def _typed() -> str:
-    """The command as it was typed; of folders elsewhere their names, whose place is nobody's."""
-    shown = [re.sub(r"^(--\w+=)?/\S*/", r"\1", argument) for argument in sys.argv[1:]]
-    return shlex.join(["python", "benchmarks/run.py", *shown])
+    """The command as it was typed; of files elsewhere their names, whose place is nobody's."""
+    return shlex.join(["python", "benchmarks/run.py", *map(_without_place, sys.argv[1:])])
+
+
+def _without_place(argument: str) -> str:
+    is_option = argument.startswith("-")
+    option, equals, value = argument.partition("=") if is_option else ("", "", argument)
+    parts = [Path(part).name if part.startswith("/") else part for part in value.split(",")]
+    return option + equals + ",".join(parts)
 
 
 if __name__ == "__main__":

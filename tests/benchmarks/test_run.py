@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -108,6 +109,19 @@ def test_garbage_is_refused_in_a_line(
     }
     for arguments, wanted in said.items():
         assert wanted in refusal(monkeypatch, *arguments.split()), arguments
+
+
+def test_of_files_elsewhere_the_page_has_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = {
+        "--models=/home/me/a/1.pdparams,/home/me/b/2.pdparams": "--models=1.pdparams,2.pdparams",
+        "--models=a/1.pdparams,/home/me/2.pdparams": "--models=a/1.pdparams,2.pdparams",
+        "/home/me/a,/home/you/b": "a,b",
+        "/home/my own/noise/": "noise",
+        "-C=/home/me/x.json5": "-C=x.json5",
+        "--test_snrs=-5,0": "--test_snrs=-5,0",
+    }
+    monkeypatch.setattr(sys, "argv", ["run.py", "noise", *typed])
+    assert shlex.split(run._typed())[2:] == ["noise", *typed.values()]
 
 
 def test_a_file_of_somebody_elses_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
