@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measuring import Report, Section, short, versions_of
+from benchmarks.measuring import Report, Section, names, versions_of
 from benchmarks.peers import PeerSettings, Side, environment
 from data_utils.errors import InputError
 from data_utils.settings import option
@@ -69,7 +69,10 @@ def measure(options: Options) -> Report:
     settings = options[EnhancementSettings]
     if not settings.models:
         raise InputError("--models: no model given; name checkpoints, separated by commas")
-    predictors = {path: load_enhancer(path, options[DeviceSettings]) for path in settings.models}
+    predictors = {
+        name: load_enhancer(path, options[DeviceSettings])
+        for name, path in zip(names(settings.models), settings.models, strict=True)
+    }
     rates = {predictor.masking.rate for predictor in predictors.values()}
     if len(rates) > 1:
         raise InputError(f"--models: of different rates ({rates}); measure them one by one")
@@ -85,11 +88,10 @@ def measure(options: Options) -> Report:
             side = stack.enter_context(Side("benchmarks.enhancement_peers", python=python, cores=1))
             for name in CLASSICAL:
                 methods[name] = _classical(side, name, folder, rate)
-            names = [requirement.partition("==")[0] for requirement in REQUIREMENTS]
-            report.peers = side("versions", packages=names)
-        for path, predictor in predictors.items():
-            network = predictor.enhancer.network.network
-            methods[f"{network} ({short(path)})"] = predictor.enhance
+            packages = [requirement.partition("==")[0] for requirement in REQUIREMENTS]
+            report.peers = side("versions", packages=packages)
+        for name, predictor in predictors.items():
+            methods[f"{predictor.enhancer.network.network} ({name})"] = predictor.enhance
         found = {(name, snr): Quality() for name in methods for snr in settings.test_snrs}
         for index in tqdm(range(len(pairs)), unit=" mixtures", disable=None):
             pair = pairs.pair(index)

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
+from data_utils.errors import InputError
 from data_utils.settings import option
 from data_utils.workers import available_cores
 
@@ -107,9 +108,24 @@ def number(value: float) -> str:
     return f"{value:#.3g}".removesuffix(".") if value else "0"
 
 
-def short(path: str) -> str:
-    """A file and its folder: enough to tell models apart, and nobody's home."""
-    return "/".join(Path(path).parts[-2:])
+def names(paths: Sequence[str]) -> list[str]:
+    """A name for each file that no other one has.
+
+    It is the file and its folder, and as many folders above as tell all apart: where they lie
+    beyond that is nobody's business.
+
+    Raises:
+        InputError: a file is named twice.
+    """
+    places: set[Path] = set()
+    for path in paths:
+        if (place := Path(path).resolve()) in places:
+            raise InputError(f"{path}: named twice; leave one out")
+        places.add(place)
+    parts, count = [Path(path).parts for path in paths], 2
+    while len({one[-count:] for one in parts}) < len(parts):
+        count += 1
+    return [Path(*one[-count:]).as_posix() for one in parts]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.measuring import Report, Section, short
+from benchmarks.measuring import Report, Section, names
 from data_utils.errors import InputError
 from data_utils.settings import option
 from model_utils.options import Options
@@ -80,7 +80,7 @@ def measure(options: Options) -> Report:
     for model in predictors:
         report.sections.append(
             Section(
-                f"CER of {short(model)} (%)",
+                f"CER of {model} (%)",
                 f"{done} utterances, {len(noises)} noises. Rows: front end, and the share of the "
                 "unprocessed signal that is kept; with all of it every front end is none.",
                 ["front end", *columns],
@@ -92,7 +92,7 @@ def measure(options: Options) -> Report:
         )
         for row in rows:
             rates = [f"{100 * counts[model, row, column].rate:.2f}" for column in columns]
-            report.figures[f"noise {short(model)}, {row}"] = " ".join(rates)
+            report.figures[f"noise {model}, {row}"] = " ".join(rates)
     return report
 
 
@@ -106,16 +106,19 @@ def _opened(options: Options) -> "tuple[dict[str, Predictor], dict[str, FrontEnd
     if not settings.models:
         raise InputError("--models: no model given; name checkpoints, separated by commas")
     device = options[DeviceSettings]
-    predictors = {path: Predictor(newest(path), device) for path in settings.models}
+    predictors = {
+        name: Predictor(newest(path), device)
+        for name, path in zip(names(settings.models), settings.models, strict=True)
+    }
     kinds = {predictor.recogniser.features for predictor in predictors.values()}
     if len(kinds) > 1:
         raise InputError("--models: of different features; measure them one by one")
     [features] = kinds
     fronts = {}
-    for path in settings.frontends:
+    for name, path in zip(names(settings.frontends), settings.frontends, strict=True):
         front = FrontEnd(checkpoint.load(newest(path), optimizer=False), features, 0.0)
         front.model = _Remembering(front.model)  # type: ignore[assignment]
-        fronts[short(path)] = front
+        fronts[name] = front
     return predictors, fronts
 
 

@@ -1,12 +1,16 @@
 """Medians, ratios and turns are what they are said to be."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import measuring
-from benchmarks.measuring import Report, Section, Spread, interleaved, number, ratio
+from benchmarks.measuring import Report, Section, Spread, interleaved, names, number, ratio
+from data_utils.errors import InputError
 
 speeds = st.floats(1e-3, 1e6)
 
@@ -67,6 +71,37 @@ def test_a_spread_too_small_to_show_is_not_shown() -> None:
     assert str(Spread.of([2.0, 1.5, 2.5])) == "2.00 (1.50 to 2.50)"
     assert str(Spread.of([2.0, 2.0001, 2.0002])) == "2.00"
     assert number(0) == "0"
+
+
+folders = st.lists(st.sampled_from("ab"), min_size=1, max_size=5).map("/".join)
+
+
+@given(st.lists(st.builds("{}{}".format, st.sampled_from(["", "/"]), folders), unique=True))
+def test_every_file_has_a_name_of_its_own(paths: list[str]) -> None:
+    found = names(paths)
+    assert len(set(found)) == len(paths)
+    assert all(path.endswith(name) for path, name in zip(paths, found, strict=True))
+    longest = max((len(Path(name).parts) for name in found), default=0)
+    shorter = {Path(path).parts[1 - longest :] for path in paths}
+    assert longest <= 2 or len(shorter) < len(paths), "no longer than is needed"
+
+
+def test_names_tell_no_more_than_is_needed() -> None:
+    assert names(["/home/me/a/1.pdparams", "2.pdparams"]) == ["a/1.pdparams", "2.pdparams"]
+    assert names(["/home/me/a/best/1", "/home/me/b/best/1"]) == ["a/best/1", "b/best/1"]
+
+
+@pytest.mark.parametrize("again", ["a/1", "./a/1", "b/../a/1", "link/1"])
+def test_a_file_named_twice_is_refused(
+    again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    for path in (again, str(tmp_path / again)):
+        with pytest.raises(InputError, match=f"^{re.escape(path)}: named twice; leave one out$"):
+            names(["a/1", path])
 
 
 def test_the_page_holds_all_that_was_found() -> None:
