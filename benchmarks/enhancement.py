@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measuring import Report, Section, names, versions_of
+from benchmarks.measuring import Report, Section, names, of_each, versions_of
 from benchmarks.peers import PeerSettings, Side, environment
 from data_utils.errors import InputError
 from data_utils.settings import option
@@ -57,18 +57,18 @@ def measure(options: Options) -> Report:
     """SI-SDR, STOI and PESQ of every method at every ratio.
 
     Raises:
-        InputError: a model or a list cannot be used, or the models hear different rates.
+        InputError: a model, a list or a ratio cannot be used, or the models hear different rates.
     """
-    from tqdm import tqdm
-
     from data_utils.enhancement.dataset import NoisyPairs
     from data_utils.enhancement.lists import named_list
+    from data_utils.enhancement.settings import check_ratios
     from inference.loading import load_enhancer
-    from scoring.speech_quality import Quality
+    from scoring.speech_quality import Quality, has_pesq
 
     settings = options[EnhancementSettings]
     if not settings.models:
         raise InputError("--models: no model given; name checkpoints, separated by commas")
+    check_ratios("test_snrs", settings.test_snrs)
     predictors = {
         name: load_enhancer(path, options[DeviceSettings])
         for name, path in zip(names(settings.models), settings.models, strict=True)
@@ -81,6 +81,12 @@ def measure(options: Options) -> Report:
     pairs = NoisyPairs(clean, noise, settings.test_snrs, rate)
     methods: dict[str, Method] = {"none": lambda noisy: noisy}
     report = Report(versions=versions_of("pystoi"))
+    measures, without = [("si_sdr", "SI-SDR (dB)", 2), ("stoi", "STOI", 3)], ""
+    if has_pesq():
+        measures.append(("pesq", "PESQ", 2))
+        report.versions |= versions_of("pesq")
+    else:
+        without = " No PESQ: its package is not installed."
     with contextlib.ExitStack() as stack:
         if options[PeerSettings].peers:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
@@ -92,15 +98,22 @@ def measure(options: Options) -> Report:
             report.peers = side("versions", packages=packages)
         for name, predictor in predictors.items():
             methods[f"{predictor.enhancer.network.network} ({name})"] = predictor.enhance
-        found = {(name, snr): Quality() for name in methods for snr in settings.test_snrs}
-        for index in tqdm(range(len(pairs)), unit=" mixtures", disable=None):
-            pair = pairs.pair(index)
-            for name, enhance in methods.items():
-                estimate = enhance(pair.noisy)
-                found[name, pair.snr_db] += Quality.of(estimate, pair.clean, rate)
+
+        def qualities(recording: int) -> "dict[tuple[str, float], Quality]":
+            found = {}
+            for number, snr in enumerate(settings.test_snrs):
+                pair = pairs.pair(recording * len(settings.test_snrs) + number)
+                for name, enhance in methods.items():
+                    found[name, snr] = Quality.of(enhance(pair.noisy), pair.clean, rate)
+            return found
+
+        each, count = of_each(
+            clean, qualities, settings.test_clean, "recordings", len(clean.problems)
+        )
+    found = {key: sum((one[key] for one in each), Quality()) for key in each[0]}
     header = ["method", *(f"{snr:g} dB" for snr in settings.test_snrs)]
-    text = f"{len(clean)} recordings at each ratio, {len(noise)} noises; means."
-    for measure_name, digits in (("si_sdr", 2), ("stoi", 3), ("pesq", 2)):
+    text = f"{count}, each at each ratio; {len(noise)} noises; means.{without}"
+    for measure_name, heading, digits in measures:
         rows = [
             [name]
             + [
@@ -109,7 +122,6 @@ def measure(options: Options) -> Report:
             ]
             for name in methods
         ]
-        heading = {"si_sdr": "SI-SDR (dB)", "stoi": "STOI", "pesq": "PESQ"}[measure_name]
         report.sections.append(Section(heading, text, header, rows))
     for name in methods:
         for snr in settings.test_snrs:

@@ -8,15 +8,19 @@ import datetime
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from data_utils.errors import InputError
 from data_utils.settings import option
 from data_utils.workers import available_cores
+
+if TYPE_CHECKING:
+    from data_utils.excerpts import Listed
 
 Answer = TypeVar("Answer")
 
@@ -65,6 +69,39 @@ def interleaved(
                 answers[name].append(contestants[name]())
                 bar.update()
     return answers
+
+
+def of_each(
+    items: "Listed", find: Callable[[int], Answer], path: str, noun: str, left_out: int = 0
+) -> tuple[list[Answer], str]:
+    """What is found of each item of a list; what cannot be used is left out, named on stderr.
+
+    Args:
+        items: recordings or utterances.
+        find: answers for an item; raises AudioError where it cannot be used.
+        path: of the list.
+        noun: what its items are.
+        left_out: how many were left out already, when the list was read.
+
+    Returns:
+        The answers, and how many there are, in words: "10 recordings, 2 left out".
+
+    Raises:
+        InputError: none is left.
+    """
+    from tqdm import tqdm
+
+    from data_utils.examples import read_each
+
+    indices = tqdm(range(len(items)), unit=f" {noun}", disable=None)
+    answers, _, problems = read_each(indices, find, items.where)
+    for problem in problems:
+        print(f"left out: {problem}", file=sys.stderr)
+    if not answers:
+        reason = f" ({problems[0]})" if problems else ""
+        raise InputError(f"{path}: none of its {noun} can be used{reason}; mend it")
+    left_out += len(problems)
+    return answers, f"{len(answers)} {noun}" + (f", {left_out} left out" if left_out else "")
 
 
 @dataclass(frozen=True)

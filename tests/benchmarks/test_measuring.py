@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import measuring
-from benchmarks.measuring import Report, Section, Spread, interleaved, names, number, ratio
+from benchmarks.measuring import Report, Section, Spread, interleaved, names, number, of_each, ratio
+from data_utils.audio import AudioError
 from data_utils.errors import InputError
 
 speeds = st.floats(1e-3, 1e6)
@@ -102,6 +103,38 @@ def test_a_file_named_twice_is_refused(
     for path in (again, str(tmp_path / again)):
         with pytest.raises(InputError, match=f"^{re.escape(path)}: named twice; leave one out$"):
             names(["a/1", path])
+
+
+class Numbers:
+    """A list of ten items, of which every third cannot be used."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def where(self, index: int) -> str:
+        return f"list:{index + 1}"
+
+    @staticmethod
+    def half(index: int) -> float:
+        if index % 3 == 0:
+            raise AudioError("damaged")
+        return index / 2
+
+
+def test_what_cannot_be_used_is_left_out_counted_and_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    numbers = Numbers()
+    found, count = of_each(numbers, numbers.half, "list", "numbers", left_out=1)
+    assert found == [0.5, 1.0, 2.0, 2.5, 3.5, 4.0] and count == "6 numbers, 5 left out"
+    told = capsys.readouterr().err.splitlines()
+    assert [line for line in told if line.startswith("left out")] == [
+        f"left out: list:{number}: damaged" for number in (1, 4, 7, 10)
+    ]
+    assert of_each(numbers, str, "list", "numbers")[1] == "10 numbers"
+    none = r"^list: none of its numbers can be used \(list:1: damaged\); mend it$"
+    with pytest.raises(InputError, match=none):
+        of_each(numbers, lambda index: numbers.half(0), "list", "numbers")
 
 
 def test_the_page_holds_all_that_was_found() -> None:
