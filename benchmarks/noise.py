@@ -4,11 +4,11 @@ Each utterance of a manifest is mixed with a noise at each ratio, always the sam
 stands in front of the recogniser hears the same mixture.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from benchmarks.measuring import Report, Section, names
+from benchmarks.measuring import Report, Section, names, of_each
 from data_utils.errors import InputError
 from data_utils.settings import option
 from model_utils.options import Options
@@ -16,9 +16,16 @@ from model_utils.settings import DeviceSettings
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
+    from data_utils.augmentation.sounds import Sounds
+    from data_utils.excerpts import Listed
+    from data_utils.settings import FeatureSettings
     from inference.front_end import FrontEnd
     from inference.predictor import Predictor
+    from scoring.error_rate import ErrorCounts
+
+    Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -43,45 +50,43 @@ def measure(options: Options) -> Report:
     """Character error rates: of each recogniser a table, front ends by ratios.
 
     Raises:
-        InputError: a model, the manifest or the list cannot be used, or the recognisers hear
-            different features.
+        InputError: a model, the manifest, the list, a share or a ratio cannot be used, or the
+            recognisers hear different features.
     """
-    from tqdm import tqdm
-
+    from data_utils.augmentation.sounds import Sounds
     from data_utils.enhancement.lists import named_list
     from data_utils.manifest import Manifest
     from data_utils.text import normalize_text
     from scoring.error_rate import ErrorCounts, character_errors
 
     settings = options[NoiseSettings]
+    _check(settings)
     predictors, fronts = _opened(options)
     features = next(iter(predictors.values())).recogniser.features
     manifest, noises = Manifest.open(settings.test_manifest), named_list(settings.test_noise)
     rows = ["none", *(f"{name}, {o:g}" for name in fronts for o in settings.observations)]
     columns = ["clean", *(f"{snr:g} dB" for snr in settings.test_snrs)]
-    counts = {
-        (model, row, column): ErrorCounts()
-        for model in predictors
-        for row in rows
-        for column in columns
-    }
-    done = 0
-    for index in tqdm(range(len(manifest)), unit=" utterances", disable=None):
-        reference = normalize_text(manifest[index].text)[0]
-        heard = mixtures(manifest, index, noises, settings)
+    sounds = Sounds(noises)
+
+    def errors(index: int) -> "dict[tuple[str, str, str], ErrorCounts]":
+        reference, found = normalize_text(manifest[index].text)[0], {}
+        heard = mixtures(manifest, index, sounds, settings)
         for column, samples in zip(columns, heard, strict=True):
-            spectra = _spectra(samples, features, fronts, settings.observations)
+            spectra = _spectra(samples, features, fronts)
             for model, predictor in predictors.items():
                 texts = _texts(predictor, spectra)
                 for row, text in zip(rows, texts, strict=True):
-                    counts[model, row, column] += character_errors(reference, text)
-        done += 1
+                    found[model, row, column] = character_errors(reference, text)
+        return found
+
+    each, count = of_each(manifest, errors, settings.test_manifest, "utterances")
+    counts = {key: sum((one[key] for one in each), ErrorCounts()) for key in each[0]}
     report = Report()
     for model in predictors:
         report.sections.append(
             Section(
                 f"CER of {model} (%)",
-                f"{done} utterances, {len(noises)} noises. Rows: front end, and the share of the "
+                f"{count}; {len(noises)} noises. Rows: front end, and the share of the "
                 "unprocessed signal that is kept; with all of it every front end is none.",
                 ["front end", *columns],
                 [
@@ -96,78 +101,75 @@ def measure(options: Options) -> Report:
     return report
 
 
-def _opened(options: Options) -> "tuple[dict[str, Predictor], dict[str, FrontEnd]]":
+def _check(settings: NoiseSettings) -> None:
+    from data_utils.enhancement.settings import check_ratios
+
+    if not settings.models:
+        raise InputError("--models: no model given; name checkpoints, separated by commas")
+    check_ratios("test_snrs", settings.test_snrs)
+    if settings.frontends and not settings.observations:
+        raise InputError(
+            "--observations: no share given; write one or more, as in --observations=0,0.1"
+        )
+    for share in settings.observations:
+        if not 0 <= share <= 1:
+            raise InputError(f"--observations: {share:g} is not between 0 and 1; mend it")
+
+
+def _opened(options: Options) -> "tuple[dict[str, Predictor], dict[str, list[FrontEnd]]]":
+    """The recognisers, and the front ends once for each share, by name."""
     from inference.front_end import FrontEnd
     from inference.predictor import Predictor
     from model_utils.trainer import checkpoint
     from model_utils.trainer.checkpoint import newest
 
     settings = options[NoiseSettings]
-    if not settings.models:
-        raise InputError("--models: no model given; name checkpoints, separated by commas")
     device = options[DeviceSettings]
     predictors = {
         name: Predictor(newest(path), device)
         for name, path in zip(names(settings.models), settings.models, strict=True)
     }
+    for path, predictor in zip(settings.models, predictors.values(), strict=True):
+        if predictor.front_end is not None:
+            raise InputError(
+                f"{path}: carries a front end of its own, without which it would be scored; name "
+                f"recognisers without one, and score this one with eval.py"
+            )
     kinds = {predictor.recogniser.features for predictor in predictors.values()}
     if len(kinds) > 1:
         raise InputError("--models: of different features; measure them one by one")
     [features] = kinds
     fronts = {}
     for name, path in zip(names(settings.frontends), settings.frontends, strict=True):
-        front = FrontEnd(checkpoint.load(newest(path), optimizer=False), features, 0.0)
-        front.model = _Remembering(front.model)  # type: ignore[assignment]
-        fronts[name] = front
+        saved = checkpoint.load(newest(path), optimizer=False)
+        fronts[name] = [FrontEnd(saved, features, share) for share in settings.observations]
     return predictors, fronts
 
 
-class _Remembering:
-    """A mask network that computes the masks of one wave once, however often it is asked."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._heard: object = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def speech_masks(self, samples: "np.ndarray") -> "np.ndarray":
-        """As the model's."""
-        if self._heard is not samples:
-            self._heard, self._masks = samples, self._model.speech_masks(samples)
-        return self._masks
-
-
 def mixtures(
-    manifest: Any, index: int, noises: Any, settings: NoiseSettings
-) -> "Iterator[np.ndarray]":
-    """The utterance as it is, then at each ratio, float32 [n] at 16 kHz."""
-    import numpy as np
+    manifest: "Listed", index: int, noises: "Sounds", settings: NoiseSettings
+) -> "Iterator[Array]":
+    """The utterance as it is, then at each ratio, float32 [n] at 16 kHz.
 
-    from data_utils.audio import SAMPLE_RATE, read_speech
+    Raises:
+        AudioError: the utterance cannot be used, or no noise can.
+    """
+    from data_utils.audio import read_speech
     from data_utils.augmentation.pipeline import utterance_rng
-    from data_utils.augmentation.sounds import Sounds
     from data_utils.mixing import mix
 
     utterance = manifest[index]
     clean = read_speech(utterance.audio, start=utterance.start, end=utterance.end).samples
     rng = utterance_rng(settings.seed, 0, utterance.key)
-    sounds = Sounds(noises, SAMPLE_RATE)
-    noise = None
-    while noise is None or not np.any(noise):
-        noise = sounds.part(int(rng.integers(len(sounds))), float(rng.random()), len(clean))
+    noise = noises.heard_part(rng, len(clean))
     yield clean
     for snr in settings.test_snrs:
         yield mix(clean, noise, snr)[0]
 
 
 def _spectra(
-    samples: "np.ndarray",
-    settings: Any,
-    fronts: "dict[str, FrontEnd]",
-    observations: tuple[float, ...],
-) -> "np.ndarray":
+    samples: "Array", settings: "FeatureSettings", fronts: "dict[str, list[FrontEnd]]"
+) -> "Array":
     """Features of what each front end leaves, the plain ones first: [rows, frames, bins]."""
     import numpy as np
 
@@ -175,14 +177,32 @@ def _spectra(
 
     heard = features.prepare(samples, settings)
     powers = [features.power_spectrum(heard, settings)]
-    for front in fronts.values():
-        for observation in observations:
-            front.observation = np.float32(observation)
-            powers.append(front.power(heard))
+    for shares in fronts.values():
+        powers += masked(shares, heard, powers[0])
     return np.stack([features.from_power(power, settings) for power in powers])
 
 
-def _texts(predictor: "Predictor", spectra: "np.ndarray") -> list[str]:
+def masked(fronts: "Sequence[FrontEnd]", samples: "Array", plain: "Array") -> "list[Array]":
+    """What `power` of each gives; masks, which differ in the share alone, are computed once.
+
+    Args:
+        fronts: of one checkpoint, with different shares of the unprocessed signal.
+        samples: float32 [n], as `features.prepare` gives them.
+        plain: their power spectrum [frames, bins].
+    """
+    import numpy as np
+
+    from data_utils.hearing import at_bins
+
+    front = fronts[0]
+    if not front.shares_frames:
+        return [one.power(samples) for one in fronts]
+    masks = at_bins(front.model.speech_masks(samples), plain.shape[1])
+    shares = [one.observation for one in fronts]
+    return [plain * np.square(share + (1 - share) * masks) for share in shares]
+
+
+def _texts(predictor: "Predictor", spectra: "Array") -> list[str]:
     import numpy as np
 
     from decoders.greedy import greedy_decode_batch

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 import soundfile
 from models import save_models
@@ -13,10 +14,24 @@ from tones import Corpus
 
 from benchmarks import noise, run
 from benchmarks.noise import NoiseSettings
+from data_utils import features
 from data_utils.audio import level_db
+from data_utils.augmentation.sounds import Sounds
 from data_utils.enhancement.lists import read_list
+from data_utils.enhancement.settings import SpectrumSettings
 from data_utils.errors import InputError
 from data_utils.manifest import Manifest
+from data_utils.normalizer import Normalizer
+from data_utils.settings import FeatureSettings
+from data_utils.text import Vocabulary
+from inference.front_end import FrontEnd
+from model_utils.enhancer import Enhancer
+from model_utils.front_end import FrontEndModel
+from model_utils.networks.settings import MaskNetworkSettings, complete
+from model_utils.recogniser import Recogniser
+from model_utils.settings import FrontEndTrainingSettings, NetworkSettings
+from model_utils.trainer import checkpoint
+from scoring import speech_quality
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -55,7 +70,8 @@ def test_all_of_the_signal_kept_is_no_front_end(corpus: Corpus, measured: Comman
 
 def test_utterances_are_mixed_at_each_ratio_with_one_noise(corpus: Corpus) -> None:
     settings = NoiseSettings(test_snrs=(7.0, -3.0))
-    manifest, noises = Manifest.open(corpus.manifest), read_list(corpus.folder / "noise")
+    manifest = Manifest.open(corpus.manifest)
+    noises = Sounds(read_list(corpus.folder / "noise"))
     clean, *mixed = noise.mixtures(manifest, 0, noises, settings)
     for snr, mixture in zip(settings.test_snrs, mixed, strict=True):
         added = mixture - clean
@@ -84,6 +100,71 @@ def test_nothing_done_to_a_mixture_leaves_its_ratio(corpus: Corpus, measured: Co
     assert float(before.split("|")[2]) == pytest.approx(5, abs=0.3)
 
 
+@pytest.mark.parametrize("feature_type", ["linear", "fbank", "mfcc"])
+@pytest.mark.parametrize("hop", [10.0, 20.0], ids=["masks", "wave"])
+def test_masks_computed_once_give_what_each_front_end_gives(
+    feature_type: str, hop: float, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The enhancer hears a frame every 10 ms: with others it goes through the wave."""
+    settings = FeatureSettings(feature_type, hop_ms=hop)  # type: ignore[arg-type]
+    saved = checkpoint.load(corpus.folder / "enhancer" / "1.pdparams", optimizer=False)
+    fronts = [FrontEnd(saved, settings, share) for share in (0.0, 0.3, 1.0)]
+    assert fronts[0].shares_frames == (hop == 10)
+    samples = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    expected = [front.power(samples) for front in fronts]
+    for front in fronts[1:] if hop == 10 else []:
+        monkeypatch.setattr(front.model, "speech_masks", lambda samples: pytest.fail("again"))
+    found = noise.masked(fronts, samples, features.power_spectrum(samples, settings))
+    assert len(found) == len(expected)
+    assert all(map(np.array_equal, found, expected))
+
+
+def test_recordings_that_cannot_be_used_end_no_table(
+    corpus: Corpus, measured: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (corpus.folder / "0.wav").write_bytes(b"RIFF")
+    silent = np.zeros(soundfile.info(corpus.folder / "1.wav").frames)
+    soundfile.write(corpus.folder / "1.wav", silent, 16000)
+    common = ("--test_snrs=5", "--use_gpu=False", "--num_threads=1")
+    measured(
+        "noise",
+        *(f"--models={corpus.folder / 'recogniser/1'}", *common),
+        *(f"--test_manifest={corpus.manifest}", f"--test_noise={corpus.folder / 'noise'}"),
+    )
+    page = (corpus.folder / "table.md").read_text(encoding="utf-8")
+    assert "\n1 utterances, 2 left out; 1 noises." in page and "`: one pass, means\n" in page
+
+    named = corpus.folder / "clean.txt"
+    named.write_text("".join(f"{number}.wav\n" for number in range(3)), encoding="utf-8")
+    measured(
+        "enhancement",
+        *(f"--models={corpus.folder / 'enhancer/1'}", "--peers=False", *common),
+        *(f"--test_clean={named}", f"--test_noise={corpus.folder / 'noise'}"),
+    )
+    page = (corpus.folder / "table.md").read_text(encoding="utf-8")
+    assert "\n1 recordings, 2 left out, each at each ratio; 1 noises; means." in page
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_pesq_is_measured_where_its_package_is(
+    is_there: bool, corpus: Corpus, measured: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_there:
+        pytest.importorskip("pesq")
+    else:
+        monkeypatch.setattr(speech_quality, "has_pesq", lambda: False)
+    measured(
+        "enhancement",
+        f"--models={corpus.folder / 'enhancer/1'}",
+        *("--peers=False", "--test_snrs=5", "--use_gpu=False", "--num_threads=1"),
+        f"--test_clean={corpus.manifest}",
+        f"--test_noise={corpus.folder / 'noise'}",
+    )
+    page = (corpus.folder / "table.md").read_text(encoding="utf-8")
+    assert ("## PESQ\n" in page) == (", pesq " in page) == is_there
+    assert ("No PESQ: its package is not installed." in page) != is_there
+
+
 @pytest.mark.parametrize("table", ["noise", "enhancement"])
 def test_what_cannot_be_measured_is_refused(
     table: str, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
@@ -99,4 +180,48 @@ def test_what_cannot_be_measured_is_refused(
     other = "recogniser" if table == "enhancement" else "enhancer"
     wrong = refused(f"--models={corpus.folder / other / '1'}", "--use_gpu=False")
     assert f"a model for {'recognition' if other == 'recogniser' else 'enhancement'}" in wrong
+    model = f"--models={corpus.folder / ('recogniser' if table == 'noise' else 'enhancer') / '1'}"
+    assert "--test_snrs: 200 dB is not between" in refused(model, "--test_snrs=5,200")
+    twice = refused(f"{model},{model.removeprefix('--models=')}")
+    assert twice == f"{model.removeprefix('--models=')}: named twice; leave one out"
     assert not Path(corpus.folder / "x.md").exists()
+
+
+def test_shares_are_checked_before_models_are_read() -> None:
+    def refused(**given: object) -> str:
+        with pytest.raises(InputError) as error:
+            noise._check(NoiseSettings(models=("a",), frontends=("b",), **given))  # type: ignore[arg-type]
+        return str(error.value)
+
+    for share in (-0.1, 1.5):
+        assert refused(observations=(0.0, share)) == (
+            f"--observations: {share:g} is not between 0 and 1; mend it"
+        )
+    assert refused(observations=()).startswith("--observations: no share given; write one")
+    assert refused(test_snrs=()).startswith("--test_snrs: no ratio given")
+    noise._check(NoiseSettings(models=("a",), observations=()))  # nothing that needs shares
+
+
+def test_a_recogniser_with_a_front_end_of_its_own_is_refused(
+    corpus: Corpus, measured: Command
+) -> None:
+    spectrum = SpectrumSettings()
+    enhancer = Enhancer(
+        spectrum, complete(MaskNetworkSettings(network="lstm", d_model=8, n_level=1), spectrum)
+    )
+    settings = FeatureSettings("fbank", num_mel_bins=8)
+    own = Recogniser(
+        Vocabulary.load(corpus.vocabulary),
+        settings,
+        Normalizer(np.zeros(8), np.ones(8), settings),
+        NetworkSettings(num_conv_layers=1, conv_channels=2, num_rnn_layers=1, rnn_layer_size=4),
+        front_end=FrontEndModel(enhancer, FrontEndTrainingSettings("a", (0.0,), "frozen")),
+    )
+    weights = checkpoint.weights_of(own.build(compile_convolutions=False))
+    state = {"moment": paddle.zeros([1])}
+    checkpoint.save(corpus.folder / "own", "1", weights, state, {"epoch": 1, **own.describe()})
+    path = str(corpus.folder / "own" / "1")
+    with pytest.raises(InputError) as error:
+        measured("noise", f"--models={path}", "--use_gpu=False")
+    assert str(error.value).startswith(f"{path}: carries a front end of its own")
+    assert "\n" not in str(error.value)
