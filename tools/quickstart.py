@@ -21,7 +21,7 @@ from model_utils.options import parse, run_command
 HOME = Path(__file__).resolve().parent.parent
 CONFIG = HOME / "conf" / "quickstart.json5"
 AUGMENTATION = HOME / "conf" / "quickstart_augmentation.json5"
-EPOCHS_GENERATED, EPOCHS_RECORDED = 10, 19
+EPOCHS_GENERATED, EPOCHS_RECORDED = 10, 20
 CLIPS = 3
 """Test recordings that are transcribed at the end."""
 
