@@ -12,6 +12,7 @@ import json5
 import pytest
 from pages import HOME, PAGES, commands, name, spans
 
+from benchmarks.run import TABLES as MEASURED
 from data_utils.settings import GenerationSettings
 from reports.options import PAGES as TABLES
 from reports.options import TRANSLATION, languages, with_tables
@@ -22,6 +23,8 @@ SCRIPTS += [
     for folder in ("tools", "run_scripts")
     for path in sorted(HOME.glob(f"{folder}/*.py"))
 ]
+BENCHMARKS = "benchmarks/run.py"
+COMMANDS = (*SCRIPTS, *(f"{BENCHMARKS} {table}" for table in MEASURED))
 TASKS = ("recognition", "enhancement", "separation")
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w*(?:-\w+)*")
 OF_OTHERS = ("visualdl", "pip", "python -m", "make", "git", "sudo", "apt", "py -", "Set-")
@@ -36,7 +39,7 @@ def known() -> dict[str, set[str]]:
         found = set()
         for task in tasks:
             shown = subprocess.run(
-                [sys.executable, HOME / script, *task.split(), "--help"],
+                [sys.executable, *script.split(), *task.split(), "--help"],
                 capture_output=True,
                 check=True,
                 text=True,
@@ -46,7 +49,7 @@ def known() -> dict[str, set[str]]:
         return found
 
     with ThreadPoolExecutor() as pool:
-        return dict(zip(SCRIPTS, pool.map(options, SCRIPTS), strict=True))
+        return dict(zip(COMMANDS, pool.map(options, COMMANDS), strict=True))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -55,7 +58,8 @@ def test_commands_have_the_options_they_are_given(page: Path, known: dict[str, s
         words = shlex.split(line) if line.startswith("python ") and "<<" not in line else []
         if len(words) < 2 or not words[1].endswith(".py"):
             continue
-        unknown = set(FLAG.findall(line)) - known[words[1]]
+        command = " ".join(words[1:3]) if words[1] == BENCHMARKS else words[1]
+        unknown = set(FLAG.findall(line)) - known[command]
         assert not unknown, f"{line}: {words[1]} has no {unknown}"
 
 
