@@ -19,8 +19,6 @@ from data_utils.workers import available_cores
 from model_utils.options import parse, run_command
 
 HOME = Path(__file__).resolve().parent.parent
-CONFIG = HOME / "conf" / "quickstart.json5"
-AUGMENTATION = HOME / "conf" / "quickstart_augmentation.json5"
 EPOCHS_GENERATED, EPOCHS_RECORDED = 10, 20
 CLIPS = 3
 """Test recordings that are transcribed at the end."""
@@ -65,11 +63,13 @@ def main() -> None:
         f"--noise_path={corpus / 'audio' / 'noise'}",
     )
     run("tools/build_vocab.py")
-    run("tools/compute_mean_std.py", f"--config={CONFIG}")
+    preset = HOME / "conf" / ("words" if settings.data else "quickstart")
+    config = f"--config={preset.with_suffix('.json5')}"
+    run("tools/compute_mean_std.py", config)
     training = [
         "train.py",
-        f"--config={CONFIG}",
-        f"--augment_conf_path={AUGMENTATION}",
+        config,
+        f"--augment_conf_path={preset.with_name(f'{preset.name}_augmentation.json5')}",
         f"--seed={settings.seed}",
     ]
     if not (folder / "dataset" / "manifest.dev").exists():
