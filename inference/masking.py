@@ -8,8 +8,8 @@ of the way back fade from one to the other.
 """
 
 import contextlib
-import itertools
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +59,7 @@ class Masking:
             separate(block)[:, first:last]
             for block, first, last in self.divided(self.stft.forward_blocks(counted))
         )
-        each = [
-            self.stft.inverse_blocks(_part(copy, number))
-            for number, copy in enumerate(itertools.tee(parts, len(self.names)))
-        ]
+        each = [self.stft.inverse_blocks(part) for part in _apart(parts, len(self.names))]
         done = 0
         for waves in zip(*each, strict=True):
             # How long it is altogether is known when the last block has been read.
@@ -102,8 +99,26 @@ class _Counted:
             yield block
 
 
-def _part(spectra: Iterable[Spectrum], number: int) -> Iterator[Spectrum]:
-    return (spectrum[number] for spectrum in spectra)
+def _apart(spectra: Iterable[Spectrum], count: int) -> list[Iterator[Spectrum]]:
+    """Each part of the spectra [parts, frames, bins] for itself, to be read in turns.
+
+    What has been read is let go at once; `itertools.tee` keeps the last 57 blocks.
+    """
+    source = iter(spectra)
+    waiting: list[deque[Spectrum]] = [deque() for _ in range(count)]
+
+    def part(own: deque[Spectrum]) -> Iterator[Spectrum]:
+        while True:
+            if not own:
+                block = next(source, None)
+                if block is None:
+                    return
+                for queue, spectrum in zip(waiting, block, strict=True):
+                    queue.append(spectrum)
+                del block
+            yield own.popleft()
+
+    return [part(own) for own in waiting]
 
 
 def read_blocks(path: str, channel: int, rate: int) -> Iterator[Samples]:

@@ -2,6 +2,8 @@
 
 import errno
 import resource
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from data_utils.audio import AudioError
 from data_utils.errors import InputError
 from data_utils.stft import Stft
-from inference.masking import Masking, Spectrum, level_of, read_blocks, write_parts
+from inference.masking import Masking, Spectrum, _apart, level_of, read_blocks, write_parts
 from model_utils.blocks import Blocks
 
 RATE = 8000
@@ -153,3 +155,21 @@ def test_the_level_is_that_of_all_channels(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "none.wav", 0 * samples, RATE)
     with pytest.raises(AudioError, match=r"none\.wav: silent"):
         level_of(str(tmp_path / "none.wav"), RATE)
+
+
+def test_parts_that_were_read_are_let_go() -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    def spectra() -> Iterator[np.ndarray]:
+        for number in range(20):
+            block = np.full((2, 3, 4), number, np.complex64)
+            alive.append(weakref.ref(block))
+            yield block
+            del block
+
+    first, second = _apart(spectra(), 2)
+    for number, (one, other) in enumerate(zip(first, second, strict=True)):
+        assert (one == number).all() and (other == number).all()
+        del one, other
+        assert sum(reference() is not None for reference in alive) <= 2
+    assert number == 19
