@@ -66,6 +66,11 @@ class FrontEndModel:
         """Between which utterances draw their share of the unprocessed signal."""
         return self.settings.observation[0], self.settings.observation[-1]
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its weights stay as they are while the recogniser is trained."""
+        return self.settings.frontend_training == "frozen"
+
     def shown(self) -> str:
         """A line for the user."""
         low, high = self.bounds
@@ -94,7 +99,7 @@ class FrontEndModel:
             self.columns(settings),
             bins,
             PowerFeatures(settings, normalizer),
-            is_frozen=self.settings.frontend_training == "frozen",
+            self.is_frozen,
         )
 
 

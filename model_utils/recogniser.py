@@ -106,14 +106,7 @@ class Recogniser:
         return sum(self.front_end.columns(self.features).sizes)
 
     def build(self, compile_convolutions: bool) -> "DeepSpeech2":
-        """A network of these sizes with new weights.
-
-        Trained jointly with a front end, its convolutions are never compiled: such a region whose
-        input has a gradient crashed once in Paddle's program runner, and the proof of the engine
-        does not ask for that gradient.
-        """
-        if self.front_end is not None and self.front_end.settings.frontend_training == "joint":
-            compile_convolutions = False
+        """A network of these sizes with new weights."""
         sizes = (
             self.num_bins,
             len(self.vocabulary),

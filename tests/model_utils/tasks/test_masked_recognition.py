@@ -14,10 +14,11 @@ from tones import Corpus
 from data_utils.enhancement.settings import SpectrumSettings
 from data_utils.errors import InputError
 from data_utils.settings import FeatureSettings
-from model_utils import training
+from model_utils import runtime, training
 from model_utils.enhancer import Enhancer
 from model_utils.networks.settings import MaskNetworkSettings, complete
 from model_utils.options import parse
+from model_utils.runtime import Device
 from model_utils.settings import TRAINING
 from model_utils.storing import process_data
 from model_utils.trainer import checkpoint
@@ -122,6 +123,21 @@ def test_a_joint_one_is_trained(train: Train, front: Path) -> None:
     moved = [name for name in found if not np.array_equal(found[name], before[name])]
     assert len(moved) > 0.8 * len(found)
     assert any(name.startswith("front_end.") for name in read_arrays(param / "1.pdopt"))
+
+
+@pytest.mark.parametrize(("kind", "may_compile"), [("frozen", True), ("joint", False)])
+def test_convolutions_behind_a_gradient_are_never_compiled(
+    kind: str, may_compile: bool, train: Train, front: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(
+        runtime,
+        "prepare",
+        lambda settings, network=None, bins=0: asked.append(network) or Device("cpu", "plain", 1),
+    )
+    train("a", f"--frontend={front}", f"--frontend_training={kind}", "--max_steps=1")
+    [network] = asked
+    assert (network is not None) == may_compile
 
 
 def test_of_a_folder_the_newest_is_taken(train: Train, tmp_path: Path) -> None:
