@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from tones import Corpus
+
+from model_utils import training as command
+from model_utils.options import parse
+from model_utils.settings import TRAINING
 
 NETWORK = (
     *("--num_conv_layers=1", "--conv_channels=2", "--num_rnn_layers=1", "--rnn_layer_size=4"),
@@ -30,3 +35,17 @@ def training(corpus: Corpus, folder: Path, *more: str) -> list[str]:
         f"--log_dir={folder / 'log'}",
         *more,
     ]
+
+
+def short(corpus: Corpus, folder: Path, *more: str) -> list[str]:
+    """Options of a training of one epoch, saved every two batches."""
+    brief = ("--batch_size=2", "--save_interval=2", "--num_epoch=1")
+    return training(corpus, folder, *NETWORK, *brief, *more)
+
+
+def said(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Train with these options; the lines of stdout and stderr."""
+    capsys.readouterr()
+    command.run_command(parse("train.py", TRAINING, arguments))
+    lines = capsys.readouterr()
+    return lines.out.splitlines(), lines.err.splitlines()

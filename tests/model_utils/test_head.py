@@ -54,29 +54,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return dataclasses.replace(made, manifest=say(made, "manifest.said", PITCH))
 
 
-def options(corpus: Corpus, folder: Path, *more: str) -> list[str]:
-    short = ("--batch_size=2", "--save_interval=2", "--num_epoch=1")
-    return small.training(corpus, folder, *small.NETWORK, *short, *more)
-
-
 @pytest.fixture
 def train(corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Say:
     """Trains in the test's folder; returns the lines of stdout and stderr."""
-
-    def run(*more: str) -> tuple[list[str], list[str]]:
-        capsys.readouterr()
-        training.run_command(parse("train.py", TRAINING, options(corpus, tmp_path, *more)))
-        said = capsys.readouterr()
-        return said.out.splitlines(), said.err.splitlines()
-
-    return run
+    return lambda *more: small.said(capsys, small.short(corpus, tmp_path, *more))
 
 
 @pytest.fixture(scope="module")
 def model(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two trained epochs with a head; only to be read."""
     folder = tmp_path_factory.mktemp("model")
-    argv = options(corpus, folder, "--head_field=pitch", "--head_loss=focal", "--num_epoch=2")
+    argv = small.short(corpus, folder, "--head_field=pitch", "--head_loss=focal", "--num_epoch=2")
     training.train(parse("train.py", TRAINING, argv))
     return folder / "param"
 
@@ -120,7 +108,7 @@ def test_without_a_head_a_checkpoint_says_and_holds_nothing_of_it(
 ) -> None:
     plain = dataclasses.replace(corpus, manifest=corpus.folder / "manifest.train")
     train()
-    argv = options(plain, tmp_path / "plain")
+    argv = small.short(plain, tmp_path / "plain")
     training.train(parse("train.py", TRAINING, argv))
     for name in ("1.pdparams", "1.pdopt"):
         own, other = tmp_path / "param" / name, tmp_path / "plain" / "param" / name

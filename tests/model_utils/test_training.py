@@ -37,29 +37,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return tones.make_corpus(tmp_path_factory.mktemp("corpus"), TEXTS)
 
 
-def options(corpus: Corpus, folder: Path, *more: str) -> list[str]:
-    short = ("--batch_size=2", "--save_interval=2", "--num_epoch=1")
-    return small.training(corpus, folder, *small.NETWORK, *short, *more)
-
-
 @pytest.fixture
 def train(corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Say:
     """Trains in the test's folder; returns the lines of stdout and stderr."""
-
-    def run(*more: str) -> tuple[list[str], list[str]]:
-        capsys.readouterr()
-        training.train(parse("train.py", TRAINING, options(corpus, tmp_path, *more)))
-        said = capsys.readouterr()
-        return said.out.splitlines(), said.err.splitlines()
-
-    return run
+    return lambda *more: small.said(capsys, small.short(corpus, tmp_path, *more))
 
 
 @pytest.fixture(scope="module")
 def model(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained epoch, and two saves inside it; only to be read."""
     folder = tmp_path_factory.mktemp("model")
-    training.train(parse("train.py", TRAINING, options(corpus, folder)))
+    training.train(parse("train.py", TRAINING, small.short(corpus, folder)))
     return folder / "param"
 
 
