@@ -1,10 +1,11 @@
 """Songs made of other people's recordings: speech over music or noise, to train a separator with.
 
 One song is speech of a list, recording after recording, over one piece of another list. Which
-recordings, which piece, which part of it, and at which ratio follow from the seed and the number of
-the song alone.
+recordings, which piece, which part of it, how fast and at which ratio follow from the seed and the
+number of the song alone.
 """
 
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from data_utils.atomic import check_place
-from data_utils.audio import loudness_gain
+from data_utils.audio import loudness_gain, resample
 from data_utils.augmentation.pipeline import utterance_rng
 from data_utils.augmentation.sounds import Sounds
 from data_utils.cache import RecordingCache
@@ -26,6 +27,9 @@ from data_utils.separation.settings import MixedSongSettings
 
 PAUSE = 0.3
 """Seconds between two recordings of speech."""
+
+SLOWEST, FASTEST = 0.5, 2.0
+"""An octave down and up; further from it music sounds like none."""
 
 _CACHE = 256 << 20  # bytes of decoded recordings
 
@@ -48,6 +52,7 @@ def mix_songs(
         InputError: a list cannot be used, the folder is there already or cannot be written.
     """
     check_ratios("snrs", settings.snrs)
+    _check_speeds(settings.music_speeds)
     folder = Path(settings.train_dataset)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: there already; name a new folder with --train_dataset")
@@ -81,9 +86,10 @@ class _Maker:
     def write(self, number: int, folder: Path) -> None:
         """Write song `number`."""
         rng = utterance_rng(self.settings.seed, 0, f"song {number}")
-        snr_db = self.settings.snrs[int(rng.integers(len(self.settings.snrs)))]
+        snr_db = _drawn(rng, self.settings.snrs)
+        speed = _drawn(rng, self.settings.music_speeds)
         vocals = self._talk(rng)
-        music = self._music.heard_part(rng, self._count)
+        music = self._play(rng, speed)
         mixture, music = mix(vocals, music, snr_db)
         gain = loudness_gain(mixture, LEVEL_DB)
         folder.mkdir()
@@ -91,6 +97,13 @@ class _Maker:
             soundfile.write(
                 folder / f"{name}.wav", wave * gain, self.settings.sample_rate, subtype="FLOAT"
             )
+
+    def _play(self, rng: np.random.Generator, speed: float) -> Wave:
+        """One piece of music, `speed` times faster and higher than it was recorded."""
+        rate = self.settings.sample_rate
+        recorded = round(rate * speed)
+        part = self._music.heard_part(rng, math.ceil(self._count * recorded / rate))
+        return part if recorded == rate else resample(part, recorded, rate)[: self._count]
 
     def _talk(self, rng: np.random.Generator) -> Wave:
         """Recordings of speech, each at the same level, with pauses between."""
@@ -102,3 +115,14 @@ class _Maker:
             talk[end : end + len(wave)] = wave
             end += len(wave) + round(PAUSE * self.settings.sample_rate)
         return talk
+
+
+def _drawn(rng: np.random.Generator, values: tuple[float, ...]) -> float:
+    return values[int(rng.integers(len(values)))]
+
+
+def _check_speeds(speeds: tuple[float, ...]) -> None:
+    wrong = [speed for speed in speeds if not SLOWEST <= speed <= FASTEST]
+    if wrong or not speeds:
+        found = f"found {wrong[0]:g}" if wrong else "found none"
+        raise InputError(f"--music_speeds: {SLOWEST:g} to {FASTEST:g} expected, {found}")

@@ -102,6 +102,11 @@ class MixedSongSettings:
     snrs: tuple[float, ...] = option(
         (-5.0, 0.0, 5.0), "speech against music, of which each song draws one", unit="dB"
     )
+    music_speeds: tuple[float, ...] = option(
+        (1.0,),
+        "how many times faster and higher the music is played; each song draws one",
+        when="few pieces of music: at several speeds they are as good as several pieces",
+    )
     sample_rate: int = option(16000, "rate of the songs", unit="Hz", minimum=8000, maximum=192000)
     seed: int = option(1, "seed of all draws", minimum=0)
 

@@ -122,3 +122,26 @@ def test_silence_is_refused(settings: MixedSongSettings, name: str) -> None:
         InputError, match=f"{name}: 100 draws from this list were damaged or silent"
     ):
         mix_songs(settings)
+
+
+def test_music_is_played_faster_and_higher(settings: MixedSongSettings, tmp_path: Path) -> None:
+    tone = np.sin(2 * np.pi * 400 * np.arange(3 * RATE) / RATE)
+    (tmp_path / "tones").mkdir()
+    soundfile.write(tmp_path / "tones" / "a.wav", 0.1 * tone, RATE)
+    pitches = set()
+    made = replace(settings, music=str(tmp_path / "tones"), num_songs=12)
+    folder, _ = mix_songs(replace(made, music_speeds=(0.75, 1.0, 1.5)))
+    for path in folder.iterdir():
+        _, _, music = stems(path)
+        assert len(music) == 2 * RATE
+        pitches.add(int(np.abs(np.fft.rfft(music)).argmax() / 2))
+    assert pitches == {300, 400, 600}
+
+
+@pytest.mark.parametrize(("speeds", "found"), [((1.0, 2.5), "2.5"), ((float("nan"),), "nan")])
+def test_speeds_that_are_no_music(
+    settings: MixedSongSettings, speeds: tuple[float, ...], found: str
+) -> None:
+    with pytest.raises(InputError, match=f"--music_speeds: 0.5 to 2 expected, found {found}"):
+        mix_songs(replace(settings, music_speeds=speeds))
+    assert not Path(settings.train_dataset).exists()
