@@ -4,7 +4,7 @@ Each utterance of a manifest is mixed with a noise at each ratio, always the sam
 stands in front of the recogniser hears the same mixture.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,7 @@ def measure(options: Options) -> Report:
         reference, found = normalize_text(manifest[index].text)[0], {}
         heard = mixtures(manifest, index, sounds, settings)
         for column, samples in zip(columns, heard, strict=True):
-            spectra = _spectra(samples, features, fronts)
+            spectra = _spectra(samples, features, fronts.values(), settings.observations)
             for model, predictor in predictors.items():
                 texts = _texts(predictor, spectra)
                 for row, text in zip(rows, texts, strict=True):
@@ -116,8 +116,8 @@ def _check(settings: NoiseSettings) -> None:
             raise InputError(f"--observations: {share:g} is not between 0 and 1; mend it")
 
 
-def _opened(options: Options) -> "tuple[dict[str, Predictor], dict[str, list[FrontEnd]]]":
-    """The recognisers, and the front ends once for each share, by name."""
+def _opened(options: Options) -> "tuple[dict[str, Predictor], dict[str, FrontEnd]]":
+    """The recognisers and the front ends, by name."""
     from inference.front_end import FrontEnd
     from inference.predictor import Predictor
     from model_utils.trainer import checkpoint
@@ -139,10 +139,10 @@ def _opened(options: Options) -> "tuple[dict[str, Predictor], dict[str, list[Fro
     if len(kinds) > 1:
         raise InputError("--models: of different features; measure them one by one")
     [features] = kinds
-    fronts = {}
-    for name, path in zip(names(settings.frontends), settings.frontends, strict=True):
-        saved = checkpoint.load(newest(path), optimizer=False)
-        fronts[name] = [FrontEnd(saved, features, share) for share in settings.observations]
+    fronts = {
+        name: FrontEnd(checkpoint.load(newest(path), optimizer=False), features, observation=0.0)
+        for name, path in zip(names(settings.frontends), settings.frontends, strict=True)
+    }
     return predictors, fronts
 
 
@@ -168,38 +168,24 @@ def mixtures(
 
 
 def _spectra(
-    samples: "Array", settings: "FeatureSettings", fronts: "dict[str, list[FrontEnd]]"
+    samples: "Array",
+    settings: "FeatureSettings",
+    fronts: "Iterable[FrontEnd]",
+    observations: "Sequence[float]",
 ) -> "Array":
-    """Features of what each front end leaves, the plain ones first: [rows, frames, bins]."""
+    """Features of what each front end leaves, the plain ones first: [rows, frames, bins].
+
+    Behind them those of each front end with each share of the unprocessed signal.
+    """
     import numpy as np
 
     from data_utils import features
 
     heard = features.prepare(samples, settings)
     powers = [features.power_spectrum(heard, settings)]
-    for shares in fronts.values():
-        powers += masked(shares, heard, powers[0])
+    for front in fronts:
+        powers += front.powers(heard, observations)
     return np.stack([features.from_power(power, settings) for power in powers])
-
-
-def masked(fronts: "Sequence[FrontEnd]", samples: "Array", plain: "Array") -> "list[Array]":
-    """What `power` of each gives; masks, which differ in the share alone, are computed once.
-
-    Args:
-        fronts: of one checkpoint, with different shares of the unprocessed signal.
-        samples: float32 [n], as `features.prepare` gives them.
-        plain: their power spectrum [frames, bins].
-    """
-    import numpy as np
-
-    from data_utils.hearing import at_bins
-
-    front = fronts[0]
-    if not front.shares_frames:
-        return [one.power(samples) for one in fronts]
-    masks = at_bins(front.model.speech_masks(samples), plain.shape[1])
-    shares = [one.observation for one in fronts]
-    return [plain * np.square(share + (1 - share) * masks) for share in shares]
 
 
 def _texts(predictor: "Predictor", spectra: "Array") -> list[str]:

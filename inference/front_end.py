@@ -1,5 +1,7 @@
 """A mask network in front of a recogniser: what it takes out, the recogniser does not hear."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +39,7 @@ class FrontEnd:
         model = SeparationPredictor if is_separator else EnhancementPredictor
         self.model: SeparationPredictor | EnhancementPredictor = model(saved)
         self.settings = settings
-        self.observation = np.float32(observation)
+        self.observation = observation
         self.shares_frames = self.model.hearing.shares_frames(settings)
 
     def power(self, samples: Array) -> Array:
@@ -49,15 +51,29 @@ class FrontEnd:
         Raises:
             AudioError: they are shorter than one frame.
         """
-        if not self.shares_frames:
-            heard = self._kept(samples, self._speech(samples))
-            return features.power_spectrum(heard, self.settings)
-        plain = features.power_spectrum(samples, self.settings)
-        masks = self.model.speech_masks(samples)
-        return plain * np.square(self._kept(1.0, at_bins(masks, plain.shape[1])))
+        return self.powers(samples, [self.observation])[0]
 
-    def _kept(self, whole: Array | float, part: Array) -> Array:
-        return self.observation * whole + (1 - self.observation) * part
+    def powers(self, samples: Array, observations: Sequence[float]) -> list[Array]:
+        """What `power` gives for each of several shares of the unprocessed signal.
+
+        The network, most of the work, hears the samples once.
+
+        Args:
+            samples: as of `power`.
+            observations: shares, 0 to 1.
+
+        Raises:
+            AudioError: the samples are shorter than one frame.
+        """
+        if not self.shares_frames:
+            speech = self._speech(samples)
+            return [
+                features.power_spectrum(_kept(share, samples, speech), self.settings)
+                for share in observations
+            ]
+        plain = features.power_spectrum(samples, self.settings)
+        masks = at_bins(self.model.speech_masks(samples), plain.shape[1])
+        return [plain * np.square(_kept(share, 1.0, masks)) for share in observations]
 
     def _speech(self, samples: Array) -> Array:
         rate = self.model.hearing.rate
@@ -66,3 +82,7 @@ class FrontEnd:
         )
         # Rounding of the two ways may leave a sample more or less.
         return np.pad(speech, (0, max(0, len(samples) - len(speech))))[: len(samples)]
+
+
+def _kept(share: float, whole: Array | float, part: Array) -> Array:
+    return np.float32(share) * whole + (1 - np.float32(share)) * part

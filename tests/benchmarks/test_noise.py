@@ -14,7 +14,6 @@ from tones import Corpus
 
 from benchmarks import noise, run
 from benchmarks.noise import NoiseSettings
-from data_utils import features
 from data_utils.audio import level_db
 from data_utils.augmentation.sounds import Sounds
 from data_utils.enhancement.lists import read_list
@@ -24,7 +23,6 @@ from data_utils.manifest import Manifest
 from data_utils.normalizer import Normalizer
 from data_utils.settings import FeatureSettings
 from data_utils.text import Vocabulary
-from inference.front_end import FrontEnd
 from model_utils.enhancer import Enhancer
 from model_utils.front_end import FrontEndModel
 from model_utils.networks.settings import MaskNetworkSettings, complete
@@ -98,25 +96,6 @@ def test_nothing_done_to_a_mixture_leaves_its_ratio(corpus: Corpus, measured: Co
     [before] = [line for line in page.splitlines() if line.startswith("| none |")][:1]
     # SI-SDR takes the part of the noise that is like the speech for speech: little of it.
     assert float(before.split("|")[2]) == pytest.approx(5, abs=0.3)
-
-
-@pytest.mark.parametrize("feature_type", ["linear", "fbank", "mfcc"])
-@pytest.mark.parametrize("hop", [10.0, 20.0], ids=["masks", "wave"])
-def test_masks_computed_once_give_what_each_front_end_gives(
-    feature_type: str, hop: float, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The enhancer hears a frame every 10 ms: with others it goes through the wave."""
-    settings = FeatureSettings(feature_type, hop_ms=hop)  # type: ignore[arg-type]
-    saved = checkpoint.load(corpus.folder / "enhancer" / "1.pdparams", optimizer=False)
-    fronts = [FrontEnd(saved, settings, share) for share in (0.0, 0.3, 1.0)]
-    assert fronts[0].shares_frames == (hop == 10)
-    samples = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
-    expected = [front.power(samples) for front in fronts]
-    for front in fronts[1:] if hop == 10 else []:
-        monkeypatch.setattr(front.model, "speech_masks", lambda samples: pytest.fail("again"))
-    found = noise.masked(fronts, samples, features.power_spectrum(samples, settings))
-    assert len(found) == len(expected)
-    assert all(map(np.array_equal, found, expected))
 
 
 def test_recordings_that_cannot_be_used_end_no_table(

@@ -88,6 +88,25 @@ def test_masks_fall_on_the_recognisers_frames(
         assert np.allclose(front.power(SAMPLES)[frame], plain[frame] * kept**2, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_several_shares_take_one_run_of_the_network(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = (0.0, 0.3, 1.0)
+    expected = [FrontEnd(MODELS[name](), SETTINGS[1], share).power(SAMPLES) for share in shares]
+    front = FrontEnd(MODELS[name](), SETTINGS[1], observation=0.7)
+    of_model = "speech_masks" if front.shares_frames else "speech"
+    compute, runs = getattr(front.model, of_model), []
+
+    def counted(heard: np.ndarray) -> np.ndarray:
+        runs.append(len(heard))
+        return compute(heard)
+
+    monkeypatch.setattr(front.model, of_model, counted)
+    assert all(map(np.array_equal, front.powers(SAMPLES, shares), expected))
+    assert len(runs) == 1
+
+
 @pytest.mark.parametrize("frame_length", [320, 512])
 def test_a_separators_front_end_hears_the_vocals(
     frame_length: int, monkeypatch: pytest.MonkeyPatch
