@@ -26,6 +26,7 @@ fingerprint.py what a store was made with, and what has changed since
 loader.py      worker processes; the same batches for any number of them
 sentences.py   the sentences of a generated corpus
 synthesis.py   text -> generated speech
+shared.py      arrays that worker processes have together
 workers.py     worker processes that leave nothing behind
 atomic.py      files that are whole or absent
 errors.py      InputError: what a user can mend

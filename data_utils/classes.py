@@ -87,7 +87,8 @@ class Classes:
         """
         numbers: dict[str | None, int] = {name: n for n, name in enumerate(self.names)}
         numbers[None] = NO_CLASS
-        return np.array([numbers.get(value, len(self.names)) for value in values], np.int32)
+        found = (numbers.get(value, len(self.names)) for value in values)
+        return np.fromiter(found, np.int32, len(values))
 
 
 def listing(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Utterances to padded batches: the one way from recordings to what the network sees."""
 
 import functools
-import itertools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
@@ -62,7 +62,7 @@ class Batch:
 
 def required_frames(labels: Sequence[int]) -> int:
     """Output frames that CTC needs for `labels`: one each, and a blank between two that repeat."""
-    return len(labels) + sum(a == b for a, b in itertools.pairwise(labels))
+    return len(labels) + sum(map(operator.eq, labels, labels[1:]))
 
 
 class SpeechParts(TypedDict):
@@ -146,21 +146,16 @@ class SpeechDataset:
         """Whether CTC can align `labels` with the output of `frames` feature frames."""
         return required_frames(labels) <= -(-frames // self.time_reduction)
 
-    def untrainable(self) -> dict[int, str]:
-        """Utterances that no loss can be computed for, by index, with where and why."""
-        problems = {}
-        for index, utterance in enumerate(self.manifest):
-            labels = self.labels(utterance)
-            num_samples = round(utterance.duration * SAMPLE_RATE)
-            frames = features.num_frames(num_samples, self.settings)
-            if not labels:
-                reason = "no label: nothing of its text is in the vocabulary"
-            elif not self.fits(labels, frames):
-                reason = self._misfit(labels, frames, utterance.duration)
-            else:
-                continue
-            problems[index] = f"{self.manifest.where(index)}: {utterance.audio}: {reason}"
-        return problems
+    def problem(self, utterance: Utterance) -> str:
+        """Why no loss can be computed for an utterance; empty where one can."""
+        labels = self.labels(utterance)
+        if not labels:
+            return "no label: nothing of its text is in the vocabulary"
+        num_samples = round(utterance.duration * SAMPLE_RATE)
+        frames = features.num_frames(num_samples, self.settings)
+        if self.fits(labels, frames):
+            return ""
+        return self._misfit(labels, frames, utterance.duration)
 
     def _misfit(self, labels: Sequence[int], frames: int, seconds: float) -> str:
         return (

@@ -6,18 +6,21 @@
 longer file; `duration` is then that of the part. Any other key with a text is a field: what kind of
 utterance it is, `"language": "zh"` say. The text of a manifest is kept as it was when it
 was opened, so that a new one in its place changes nothing under a training. That of one larger than
-`KEPT_BYTES` (millions of lines) is not held in memory: `Manifest` then keeps 20 bytes a line, reads
-a line again when it is asked for, and notices if the file has changed.
+`KEPT_BYTES` (millions of lines) is not held in memory: `Manifest` then keeps 20 bytes a line, which
+workers share, reads a line again when it is asked for, and notices if the file has changed.
 """
 
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import math
+import operator
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, overload
@@ -27,9 +30,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from data_utils.atomic import write_atomically
 from data_utils.errors import InputError
+from data_utils.shared import SharedArray
 
 KEPT_BYTES = 64 << 20
 """A manifest file of up to so many bytes is held in memory, by each process that reads it."""
+
+BLOCK = 10_000
+"""Lines of a large file that are read by one opening of it, where they are read in order."""
 
 MAX_SECONDS = 1e9
 """Thirty years: a manifest that says more means another unit, or is damaged."""
@@ -42,6 +49,7 @@ KEYS = frozenset({"audio_filepath", "duration", "text", "speaker", "start", "end
 
 _REMEDY = "make it with: python tools/create_manifest.py"
 _BOM = b"\xef\xbb\xbf"
+_SHOWN_AFTER = 2.0  # seconds of reading without a bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +76,22 @@ class Utterance:
 class Manifest(Sequence[Utterance]):
     """The utterances of one or several manifest files; a line is parsed when it is asked for.
 
-    It can be pickled: a worker process gets the index and the text, or of a large file its path.
+    It can be pickled: a worker process gets the index, which all share, and the text, or of a large
+    file its path.
     """
 
     def __init__(
         self,
-        files: Sequence["_File"],
-        index: "NDArray[np.void]",
+        files: Sequence["_File"] = (),
+        index: "NDArray[np.void] | None" = None,
         outside: "NDArray[np.void] | None" = None,
+        refused: "NDArray[np.void] | None" = None,
     ) -> None:
+        nothing = np.empty(0, _ROW)
         self._files = tuple(files)
-        self._index = index
-        self._outside = np.empty(0, _ROW) if outside is None else outside
+        self._shared = SharedArray(nothing if index is None else index)
+        self._outside = nothing if outside is None else outside
+        self._refused = nothing if refused is None else refused
 
     @classmethod
     def open(
@@ -88,6 +100,7 @@ class Manifest(Sequence[Utterance]):
         *,
         min_duration: float = 0.0,
         max_duration: float = math.inf,
+        problem: Callable[[Utterance], str] | None = None,
     ) -> "Manifest":
         """Index every line of `paths` whose duration lies between the bounds, themselves included.
 
@@ -95,32 +108,36 @@ class Manifest(Sequence[Utterance]):
             paths: manifest files, taken one after the other.
             min_duration: shortest utterance, in seconds.
             max_duration: longest utterance, in seconds.
+            problem: why an utterance cannot be used, empty where it can; None uses all. Asked as a
+                line is read, so that one reading is enough for millions of them.
 
         Raises:
-            InputError: a file is missing, empty or not a manifest, or no utterance is left.
+            InputError: a file is missing, empty or not a manifest, or no utterance lies between the
+                bounds.
         """
         files: list[_File] = []
         parts = []
         for path in [paths] if isinstance(paths, str | Path) else paths:
             file = _File.found(str(path))
-            index = _index(file, len(files))
-            # The bounds are compared in float32 too, or 20.1 would not be equal to 20.1.
-            durations = index["duration"]
-            within = (durations >= np.float32(min_duration)) & (
-                durations <= np.float32(max_duration)
-            )
+            parts.append(_index(file, len(files), problem))
             files.append(file)
-            parts.append((index[within], index[~within]))
         if not files:
             raise InputError(f"no manifest given; {_REMEDY}")
-        kept, outside = (np.concatenate(rows) for rows in zip(*parts, strict=True))
-        if not len(kept):
+        index, is_refused = (
+            rows[0] if len(rows) == 1 else np.concatenate(rows) for rows in zip(*parts, strict=True)
+        )
+        del parts
+        # The bounds are compared in float32 too, or 20.1 would not be equal to 20.1.
+        durations = index["duration"]
+        within = (durations >= np.float32(min_duration)) & (durations <= np.float32(max_duration))
+        if not within.any():
             raise InputError(
-                f"{','.join(file.path for file in files)}: none of the {len(outside)} utterances "
+                f"{','.join(file.path for file in files)}: none of the {len(index)} utterances "
                 f"lasts between {min_duration:g} and {max_duration:g} s; "
                 "change --min_duration or --max_duration"
             )
-        return cls(files, kept, outside)
+        outside, refused = index[~within], index[within & is_refused]
+        return cls(files, index[within & ~is_refused], outside, refused)
 
     @property
     def left_out(self) -> "Manifest":
@@ -128,9 +145,16 @@ class Manifest(Sequence[Utterance]):
         return Manifest(self._files, self._outside)
 
     @property
+    def refused(self) -> "Manifest":
+        """The utterances that `open` left out because they have a problem."""
+        return Manifest(self._files, self._refused)
+
+    @property
     def durations(self) -> "NDArray[np.float32]":
-        """Seconds of each utterance, float32 `[utterances]`."""
-        return np.ascontiguousarray(self._index["duration"])
+        """Seconds of each utterance, float32 `[utterances]`: a view, not to be written to."""
+        durations: NDArray[np.float32] = self._index["duration"]
+        durations.flags.writeable = False
+        return durations
 
     def digest(self) -> str:
         """Digest of what the files hold and which of their lines are used; 32 hexadecimal digits.
@@ -138,7 +162,8 @@ class Manifest(Sequence[Utterance]):
         Raises:
             InputError: a file cannot be read any more.
         """
-        digest = hashlib.blake2b(self._index.tobytes(), digest_size=16)
+        index = np.ascontiguousarray(self._index).view(np.uint8)
+        digest = hashlib.blake2b(index.data, digest_size=16)
         for file in self._files:
             for _, _, line in file.lines():
                 digest.update(line)
@@ -150,9 +175,9 @@ class Manifest(Sequence[Utterance]):
         return f"{self._files[row['file']].path}:{row['line']}"
 
     def select(self, indices: ArrayLike) -> "Manifest":
-        """The manifest of these utterances only, in this order; `left_out` stays what it was."""
+        """The manifest of these utterances only, in this order; what was left out stays so."""
         chosen = np.asarray(indices, dtype=np.int64)
-        return Manifest(self._files, self._index[chosen], self._outside)
+        return Manifest(self._files, self._index[chosen], self._outside, self._refused)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -163,10 +188,28 @@ class Manifest(Sequence[Utterance]):
     def __getitem__(self, index: slice) -> "Manifest": ...
     def __getitem__(self, index: int | slice) -> "Utterance | Manifest":
         if isinstance(index, slice):
-            return Manifest(self._files, self._index[index], self._outside)
+            return Manifest(self._files, self._index[index], self._outside, self._refused)
         row = self._index[index]
-        line = self._files[row["file"]].line_at(int(row["offset"]))
-        return parse_line(line, self.where(index))
+        # A large file is opened anew each time: no position to share between threads and forked
+        # processes, and the time is small beside reading the recording.
+        with self._files[row["file"]].opened() as stream:
+            stream.seek(int(row["offset"]))
+            return parse_line(stream.readline(), self.where(index))
+
+    def __iter__(self) -> Iterator[Utterance]:
+        """The utterances in order; a large file is opened once for `BLOCK` lines of it."""
+        for start in range(0, len(self), BLOCK):
+            rows = self._index[start : start + BLOCK].tolist()
+            for number, run in itertools.groupby(rows, operator.itemgetter(3)):
+                file = self._files[number]
+                with file.opened() as stream:
+                    for offset, _, line, _ in run:
+                        stream.seek(offset)
+                        yield parse_line(stream.readline(), f"{file.path}:{line}")
+
+    @property
+    def _index(self) -> "NDArray[np.void]":
+        return self._shared.array
 
 
 def parse_line(line: bytes | str, where: str) -> Utterance:
@@ -200,7 +243,7 @@ def parse_line(line: bytes | str, where: str) -> Utterance:
     if duration is None:
         raise InputError(f"{where}: duration missing; mend the line or {_REMEDY}")
     text, speaker = record.get("text", ""), record.get("speaker")
-    if isinstance(text, dict | list | bool) or text is None:
+    if not isinstance(text, str) and (text is None or isinstance(text, dict | list | bool)):
         raise InputError(f"{where}: text must be text, found {text!r}; mend the line")
     fields = {k: v for k, v in record.items() if k not in KEYS and isinstance(v, str)}
     return Utterance(
@@ -275,25 +318,16 @@ class _File:
     def lines(self) -> Iterator[tuple[int, int, bytes]]:
         """The number, offset in bytes and content of every line that is not blank."""
         offset = 0
-        with self._open() as stream:
+        with self.opened() as stream:
             for number, line in enumerate(stream, start=1):
                 skipped = len(_BOM) if number == 1 and line.startswith(_BOM) else 0
                 if line[skipped:].strip():
                     yield number, offset + skipped, line[skipped:]
                 offset += len(line)
 
-    def line_at(self, offset: int) -> bytes:
-        if self.content is not None:
-            end = self.content.find(b"\n", offset)
-            return self.content[offset : end if end >= 0 else None]
-        # Opened anew each time: no position to share between threads and forked processes, and
-        # the time is small beside reading the recording.
-        with self._open() as stream:
-            stream.seek(offset)
-            return stream.readline()
-
     @contextlib.contextmanager
-    def _open(self) -> Iterator[BinaryIO]:
+    def opened(self) -> Iterator[BinaryIO]:
+        """What the file held when it was found, to be read."""
         if self.content is not None:
             yield io.BytesIO(self.content)
             return
@@ -309,12 +343,34 @@ class _File:
             raise InputError(f"{self.path}: cannot be read any more ({error.strerror})") from None
 
 
-def _index(file: _File, number: int) -> "NDArray[np.void]":
-    rows = (
-        (offset, parse_line(line, f"{file.path}:{line_number}").duration, line_number, number)
-        for line_number, offset, line in file.lines()
-    )
-    index = np.fromiter(rows, dtype=_ROW)
+def _index(
+    file: _File, number: int, problem: Callable[[Utterance], str] | None
+) -> tuple["NDArray[np.void]", "NDArray[np.bool_]"]:
+    """A row for each line of the file, and which of them have a problem."""
+    from tqdm import tqdm
+
+    refused = array("q")
+
+    def rows(bar: Any) -> Iterator[tuple[int, float, int, int]]:
+        for count, (line_number, offset, line) in enumerate(file.lines()):
+            utterance = parse_line(line, f"{file.path}:{line_number}")
+            if problem is not None and problem(utterance):
+                refused.append(count)
+            bar.update(len(line))
+            yield offset, utterance.duration, line_number, number
+
+    with tqdm(
+        desc=f"reading {file.path}",
+        total=file.size,
+        unit="B",
+        unit_scale=True,
+        disable=None,
+        leave=False,
+        delay=_SHOWN_AFTER,
+    ) as bar:
+        index = np.fromiter(rows(bar), dtype=_ROW)
     if not len(index):
         raise InputError(f"{file.path}: no utterance in it; {_REMEDY}")
-    return index
+    is_refused = np.zeros(len(index), dtype=np.bool_)
+    is_refused[np.frombuffer(refused, np.int64)] = True
+    return index, is_refused

@@ -128,7 +128,8 @@ def share(batch: NDArray[np.int64], rank: int, world_size: int, parts: int = 1) 
         world_size: how many processes there are.
         parts: into which the share is cut, neighbours together.
     """
-    return list(np.array_split(batch[rank::world_size], parts))
+    own = batch[rank::world_size]
+    return [own] if parts == 1 else list(np.array_split(own, parts))
 
 
 def _cut(

@@ -35,8 +35,8 @@ class Corpus:
     """Sets scored after each epoch; the first decides which epoch is best."""
     outside: Manifest
     """Utterances that are not trained on because of their duration."""
-    misfits: list[str]
-    """Those that no loss can be computed for: where and why."""
+    misfits: Manifest
+    """Those that no loss can be computed for."""
     classes: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
     """Number of each utterance's class, see `Classes.numbers`: of the set "train", and of those in
     `scored`. Empty where no head wants them."""
@@ -48,7 +48,7 @@ class Corpus:
                 f"{self.outside.where(index)}: {utterance.audio}: lasts {utterance.duration:.2f} "
                 f"s, outside --min_duration and --max_duration"
             )
-        yield from self.misfits
+        yield from _problems(self.training, self.misfits)
 
 
 def open_corpus(
@@ -72,17 +72,19 @@ def open_corpus(
     Raises:
         InputError: a manifest cannot be used, or nothing of the training set can.
     """
-    bounds = {"min_duration": settings.min_duration, "max_duration": settings.max_duration}
-    manifest = Manifest.open(settings.train_manifest, **bounds)
-    training = recogniser.dataset(manifest, augmentation, seed, cache)
-    problems = training.untrainable()
-    kept = [index for index in range(len(manifest)) if index not in problems]
-    if not kept:
+    training = recogniser.dataset(Manifest(), augmentation, seed, cache)
+    training.manifest = manifest = Manifest.open(
+        settings.train_manifest,
+        min_duration=settings.min_duration,
+        max_duration=settings.max_duration,
+        problem=training.problem,
+    )
+    refused = manifest.refused
+    if not len(manifest):
         raise InputError(
-            f"{next(iter(problems.values()))}; all {len(manifest)} utterances are like this, "
+            f"{next(_problems(training, refused))}; all {len(refused)} utterances are like this, "
             f"check that vocabulary and manifest belong together"
         )
-    training.manifest = manifest.select(kept)
     scored = {"dev": settings.dev_manifest, "test": settings.test_manifest} if score else {}
     corpus = Corpus(
         training,
@@ -92,11 +94,16 @@ def open_corpus(
             if path
         },
         manifest.left_out,
-        list(problems.values()),
+        refused,
     )
     _name_left_out(corpus.left_out(), len(corpus.outside))
-    _name_left_out(iter(corpus.misfits), len(corpus.misfits))
+    _name_left_out(_problems(training, refused), len(refused))
     return corpus
+
+
+def _problems(dataset: SpeechDataset, misfits: Manifest) -> Iterator[str]:
+    for index, utterance in enumerate(misfits):
+        yield f"{misfits.where(index)}: {utterance.audio}: {dataset.problem(utterance)}"
 
 
 def with_classes(corpus: Corpus, name: str, head: Classes | None) -> tuple[Classes, Corpus]:

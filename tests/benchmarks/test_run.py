@@ -35,7 +35,6 @@ def test_features(measured: Command) -> None:
 
 
 def test_scale(measured: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scale, "CHECKED", 100)
     monkeypatch.setattr(scale, "LARGE", 200)
     figures = measured("scale", "--lines=100,300")
     assert any(figure.startswith("scale 100 lines open to a list: ") for figure in figures)

@@ -111,6 +111,8 @@ def test_selection_slices_and_pickling(tmp_path: Path) -> None:
     assert [u.audio for u in chosen] == ["7", "2", "2"]
     assert chosen.durations.tolist() == [8, 3, 3]
     assert chosen.where(0) == f"{path}:8"
+    with pytest.raises(ValueError, match="read-only"):
+        manifest.durations[0] = 1
     assert [u.audio for u in manifest[2:9:3]] == ["2", "5", "8"]
     assert manifest[-1].audio == "9"
     assert len(manifest.select([])) == 0
@@ -122,6 +124,61 @@ def test_selection_slices_and_pickling(tmp_path: Path) -> None:
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Manifests of the test count as too large for the memory."""
     monkeypatch.setattr(manifest_module, "KEPT_BYTES", 0)
+
+
+def test_what_has_a_problem_is_refused(tmp_path: Path) -> None:
+    first = lines(tmp_path / "one", record("a", 1), record("bad", 2), record("bad", 60))
+    second = lines(tmp_path / "two", record("b", 1), record("bad", 1))
+
+    def problem(utterance: Utterance) -> str:
+        return "bad" if utterance.audio == "bad" else ""
+
+    manifest = Manifest.open([first, second], max_duration=20, problem=problem)
+    assert [u.audio for u in manifest] == ["a", "b"]
+    refused, outside = manifest.refused, manifest.left_out
+    assert [refused.where(i) for i in range(len(refused))] == [f"{first}:2", f"{second}:2"]
+    assert [outside.where(i) for i in range(len(outside))] == [f"{first}:3"], "said once"
+    assert len(Manifest.open(first).refused) == 0
+    nothing = Manifest.open(first, problem=lambda utterance: "all are bad")
+    assert (len(nothing), len(nothing.refused)) == (0, 3)
+    assert len(Manifest()) == 0 and not list(Manifest())
+
+
+@pytest.mark.usefixtures("large")
+@given(orders=st.data())
+def test_walking_through_meets_what_asking_one_by_one_does(orders: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_module, "BLOCK", 3)
+        counts = orders.draw(st.lists(st.integers(1, 7), min_size=1, max_size=3))
+        paths = [
+            lines(Path(folder, str(n)), *(record(f"{n} {i}", i) for i in range(count)))
+            for n, count in enumerate(counts)
+        ]
+        manifest = Manifest.open(paths)
+        chosen = orders.draw(st.lists(st.integers(0, sum(counts) - 1), max_size=20))
+        for walked in (manifest, manifest.select(chosen)):
+            assert list(walked) == [walked[index] for index in range(len(walked))]
+
+
+@pytest.mark.usefixtures("large")
+def test_walking_through_a_large_file_opens_it_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = lines(tmp_path / "m", *(record(str(number)) for number in range(1000)))
+    opened = 0
+    opening = Path.open
+
+    def counted(self: Path, *mode: str) -> object:
+        nonlocal opened
+        opened += 1
+        return opening(self, *mode)
+
+    monkeypatch.setattr(Path, "open", counted)
+    manifest = Manifest.open(path, problem=lambda utterance: "")
+    assert opened == 2, "once for its size, once for its lines"
+    monkeypatch.setattr(manifest_module, "BLOCK", 100)
+    assert sum(1 for _ in manifest) == 1000
+    assert opened == 2 + 10
 
 
 @pytest.mark.usefixtures("large")

@@ -1,11 +1,14 @@
+import re
 import tempfile
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from data_utils import text as text_module
 from data_utils.errors import InputError
 from data_utils.text import (
     REPLACEMENT,
@@ -42,6 +45,24 @@ MIXED = st.text(
 )
 def test_what_is_heard_stays(written: str, heard: str) -> None:
     assert normalize_text(written)[0] == heard
+
+
+def the_long_way(text: str) -> tuple[str, Counter[str]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_module, "_AS_IT_IS", re.compile("(?!)"))  # matches nothing
+        return normalize_text(text)
+
+
+@given(st.text("一龥az09 ，") | MIXED)
+@example("a b你c 1")
+def test_the_short_way_is_as_good(text: str) -> None:
+    assert normalize_text(text) == the_long_way(text)
+
+
+def test_what_takes_the_short_way_stays_as_it_is() -> None:
+    short = [c for c in map(chr, range(0x110000)) if text_module._AS_IT_IS.fullmatch(c)]
+    assert len(short) == 0x9FA5 - 0x4E00 + 1 + 26 + 10
+    assert all(the_long_way(character) == (character, {}) for character in short)
 
 
 def test_dropped_characters_are_counted() -> None:
