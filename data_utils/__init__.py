@@ -2,6 +2,7 @@
 
 audio.py       read a file or a part of it -> Audio(samples [n] float32, rate); loudness
 features.py    samples -> power spectrum -> features [frames, bins]: linear, mfcc or fbank
+mel.py         the bands of fbank
 stft.py        wave <-> spectrum
 normalizer.py  mean and std of the features: accumulate, merge, save, apply
 text.py        normalise a transcript; Vocabulary

@@ -27,6 +27,7 @@ from data_utils.audio import (
     read_speech,
     source_name,
 )
+from data_utils.mel import mel_bands
 from data_utils.settings import FeatureSettings
 from data_utils.stft import num_frames as count_frames
 from data_utils.stft import spectrum, window_weights
@@ -237,9 +238,7 @@ def _filters(settings: FeatureSettings) -> _Filters:
 
 @lru_cache(maxsize=16)
 def _mel_filters(num_filters: int, n_fft: int) -> _Filters:
-    from librosa.filters import mel
-
-    return _Filters(mel(sr=SAMPLE_RATE, n_fft=n_fft, n_mels=num_filters))
+    return _Filters(mel_bands(num_filters, n_fft, SAMPLE_RATE))
 
 
 @lru_cache(maxsize=16)
