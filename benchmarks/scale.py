@@ -39,7 +39,6 @@ LATER = {
     "reshuffle": "batches of another epoch",
     "resume": "the place inside an epoch to resume at",
     "digest": "digest of the manifest, for a store",
-    "walk": "all lines once more, as the classes of a head are read",
 }
 
 SIZES = {

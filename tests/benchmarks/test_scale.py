@@ -40,4 +40,4 @@ def test_a_line_takes_few_bytes(grown: Mapping[str, float], what: str, most: flo
 @pytest.mark.slow
 def test_an_epoch_is_planned_and_resumed_in_a_moment(grown: Mapping[str, float]) -> None:
     """Against the reading of the lines, which is a thousand times the work."""
-    assert max(grown["reshuffle"], grown["resume"]) < grown["walk"] / 4
+    assert max(grown["reshuffle"], grown["resume"]) < grown["open"] / 4

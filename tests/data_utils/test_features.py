@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import librosa
@@ -213,3 +215,19 @@ def test_from_a_file_on(tmp_path: Path) -> None:
     assert np.array_equal(read_features(path, FBANK, start=0.2, end=0.5), part)
     with pytest.raises(AudioError, match=r"a.wav: too short: 0.010 s"):
         read_features(path, LINEAR, start=0.2, end=0.21)
+
+
+@pytest.mark.parametrize("feature_type", ["linear", "fbank"])
+def test_no_library_is_imported_that_takes_a_second(feature_type: str) -> None:
+    program = (
+        "import sys, numpy\n"
+        "from data_utils.features import extract\n"
+        "from data_utils.settings import FeatureSettings\n"
+        f"extract(numpy.ones(16000, 'float32'), FeatureSettings({feature_type!r}))\n"
+        "print(*sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    heavy = {"librosa", "numba", "scipy.signal", "scipy.stats", "paddle", "matplotlib"}
+    assert not heavy & set(found.stdout.split())
