@@ -23,6 +23,7 @@ TABLES = {
     "loader": "train against fast_train: items per second, waiting, store size, memory",
     "noise": "error rates in noise, with and without front ends",
     "scale": "manifests of a thousand to ten million lines: time and memory",
+    "train": "a step of training, and its parts, beside the same network in PyTorch",
 }
 """What can be measured: each is a file here, with its settings and a function `measure`."""
 
