@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.corpus import check_corpus, make_manifests, make_statistics
 from benchmarks.measuring import (
     MeasuringSettings,
     Report,
@@ -99,27 +100,13 @@ def measure(options: Options) -> Report:
 @contextlib.contextmanager
 def _workspace(settings: LoaderSettings) -> Iterator[Path]:
     """A folder in which the corpus is prepared as a user does it, its training set cut short."""
-    if settings.corpus is not None and not (Path(settings.corpus) / "annotation").is_dir():
-        raise InputError(
-            f"--corpus={settings.corpus}: no annotation/ in it; give the folder with it"
-        )
+    check_corpus(settings.corpus)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
-        if settings.corpus is None:
-            corpus = folder / "corpus"
-            sizes = [f"--num_train={settings.items}", "--num_dev=0", "--num_test=0"]
-            run_script("tools/generate_corpus.py", f"--output_dir={corpus}", *sizes, cwd=folder)
-        else:
-            corpus = Path(settings.corpus).resolve()
-        run_script(
-            "tools/create_manifest.py",
-            f"--annotation_path={corpus / 'annotation'}",
-            *("--noise_path=None", "--test_share=0", "--dev_share=0"),
-            cwd=folder,
-        )
+        sizes = [f"--num_train={settings.items}", "--num_dev=0", "--num_test=0"]
+        make_manifests(folder, settings.corpus, sizes, "--test_share=0", "--dev_share=0")
         _cut(folder / "dataset" / "manifest.train", settings.items)
-        run_script("tools/build_vocab.py", cwd=folder)
-        run_script("tools/compute_mean_std.py", f"--config={CONFIG}", cwd=folder)
+        make_statistics(folder, CONFIG)
 
         from benchmarks.sounds import write_effect_sounds
 

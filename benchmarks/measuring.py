@@ -20,6 +20,8 @@ from data_utils.settings import option
 from data_utils.workers import available_cores
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from data_utils.excerpts import Listed
 
 Answer = TypeVar("Answer")
@@ -200,18 +202,23 @@ class Report:
     """Of what was measured, by package."""
     peers: dict[str, str] = field(default_factory=dict)
     """Of what stands in the environment of the peers."""
+    picture: "Figure | None" = None
+    """Goes into a file of its own beside the page, where there is one."""
 
     def lines(self) -> list[str]:
         """A line for each figure."""
         return [f"{name}: {value}" for name, value in self.figures.items()]
 
-    def markdown(self, table: str, description: str, facts: Sequence[str]) -> str:
+    def markdown(
+        self, table: str, description: str, facts: Sequence[str], picture: str = ""
+    ) -> str:
         """The whole page.
 
         Args:
             table: its name.
             description: what is measured.
             facts: under what circumstances, a line each.
+            picture: the name of its file, where there is one.
         """
         told = list(facts)
         for whose, versions in (("versions", self.versions), ("peers", self.peers)):
@@ -220,6 +227,8 @@ class Report:
         listed = "\n".join(f"- {fact}" for fact in told)
         figures = "\n".join(["```", *self.lines(), "```"])
         parts = [f"{TITLE}{table}", description, listed, figures]
+        if self.picture is not None:
+            parts.append(f"![{description}]({picture})")
         return "\n\n".join([*parts, *(part.markdown() for part in self.sections)]) + "\n"
 
 

@@ -48,12 +48,9 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
     Raises:
         InputError: it cannot be made.
     """
-    wanted = "\n".join([platform.python_version(), *requirements])
-    digest = hashlib.sha256(wanted.encode()).hexdigest()[:8]
-    folder = runtime.cache_folder() / "benchmarks" / f"{name}-{digest}"
+    folder = _folder(name, requirements)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    complete = folder / "complete"
-    if complete.exists():
+    if is_there(name, requirements):
         return python
     print(f"installing {', '.join(requirements)} into {folder}", flush=True)
     try:
@@ -66,8 +63,22 @@ def environment(name: str, requirements: Sequence[str]) -> Path:
             f"{folder}: the peers cannot be installed ({reason}); mend that, or leave them out: "
             f"--peers=False"
         ) from None
-    complete.touch()
+    (folder / _COMPLETE).touch()
     return python
+
+
+def is_there(name: str, requirements: Sequence[str]) -> bool:
+    """Whether `environment` has made this one already."""
+    return (_folder(name, requirements) / _COMPLETE).exists()
+
+
+_COMPLETE = "complete"
+
+
+def _folder(name: str, requirements: Sequence[str]) -> Path:
+    wanted = "\n".join([platform.python_version(), *requirements])
+    digest = hashlib.sha256(wanted.encode()).hexdigest()[:8]
+    return runtime.cache_folder() / "benchmarks" / f"{name}-{digest}"
 
 
 def run_script(script: str, *arguments: str, cwd: Path) -> None:

@@ -18,6 +18,7 @@ from model_utils.options import parse, run_command
 HOME = Path(__file__).resolve().parents[1]
 
 TABLES = {
+    "accuracy": "error rate against seconds of training, beside the same training in PyTorch",
     "enhancement": "speech enhancement: models, classical methods and none, on speech in noise",
     "features": "features, effects and resampling against other libraries, on one core",
     "loader": "train against fast_train: items per second, waiting, store size, memory",
@@ -67,8 +68,14 @@ def main() -> None:
         f"{measuring.load()} when it ended",
         f"`{_typed()}`: {passes}",
     ]
+    picture = path.with_suffix(".png")
     with write_atomically(path) as [temporary]:
-        temporary.write_text(report.markdown(name, TABLES[name], facts), encoding="utf-8")
+        page = report.markdown(name, TABLES[name], facts, picture.name)
+        temporary.write_text(page, encoding="utf-8")
+    if report.picture is not None:
+        from reports.picture import write_picture
+
+        write_picture(report.picture, picture)
     print(f"written: {path}\n")
     print("\n".join(report.lines()))
 

@@ -12,7 +12,6 @@ from benchmarks.memory import peak_mb
 from benchmarks.parts import Noted, noting
 from data_utils.dataset import Batch
 from model_utils.options import parse_task
-from model_utils.recogniser import Recogniser
 from model_utils.settings import (
     TASKS,
     OptimisationSettings,
@@ -28,18 +27,21 @@ class Training:
     def __init__(self, arguments: list[str]) -> None:
         self.job: Job = open_job(parse_task("train.py", TASKS, arguments))
 
+        from model_utils.tasks.recognition import RecognitionTask
         from model_utils.trainer.loop import Trainer
 
-        options = self.job.options
+        options, task = self.job.options, self.job.task
+        assert isinstance(task, RecognitionTask), "the options are of the recogniser"
+        self.task = task
         self.trainer = Trainer(
-            self.job.task,
+            task,
             options[OptimisationSettings],
             options[ScheduleSettings],
             options[RunSettings],
             self.job.device,
             options.as_dict(),
         )
-        self.task, self.updater = self.job.task, self.trainer.updater
+        self.updater = self.trainer.updater
         self.done = 0
 
     def step(self, parts: list[Batch], epoch: int, batch: int) -> float:
@@ -56,7 +58,7 @@ class Training:
 
         weights = checkpoint.weights_of(self.task.network)
         np.savez(folder / "weights.npz", **{name: value.numpy() for name, value in weights.items()})
-        recogniser: Recogniser = self.task.recogniser
+        recogniser = self.task.recogniser
         return {
             "network": dataclasses.asdict(recogniser.network),
             "optimisation": dataclasses.asdict(self.job.options[OptimisationSettings]),
