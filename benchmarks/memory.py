@@ -19,6 +19,14 @@ def peak_mb(pid: int | None = None) -> float:
     return _megabytes("status", "VmHWM", pid)
 
 
+def present_mb(pid: int | None = None) -> float:
+    """What a process has now, in MB, all that it shares with others included: `peak_mb` is of it.
+
+    NaN where that is unknown.
+    """
+    return _megabytes("status", "VmRSS", pid)
+
+
 def own_mb(pid: int | None = None) -> float:
     """What a process has now, in MB, its share of what it has together with others: these add up.
 

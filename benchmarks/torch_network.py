@@ -21,8 +21,9 @@ CEILING = 20.0
 class ValidBatchNorm(nn.Module):
     """Batch norm of the valid frames alone; padding becomes zero.
 
-    PyTorch's own on the valid frames, taken out and put back where there is padding, is faster than
-    statistics by masks: the gradients of those take several passes over the tensor each.
+    It is PyTorch's own, on the valid frames taken out and put back where there is padding.
+    Statistics by masks, with the gradients of each operation, took a quarter longer with 32
+    channels, and as long with 8.
     """
 
     def __init__(self, channels: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.answering import answer, rate
-from benchmarks.memory import peak_mb
+from benchmarks.memory import peak_mb, present_mb
 from benchmarks.parts import Noted, noting
 from data_utils.dataset import Batch
 from model_utils.options import parse_task
@@ -126,5 +126,10 @@ def product(size: int, seconds: float) -> float:
 if __name__ == "__main__":
     steps = Steps()
     answer(
-        start=steps.start, run=steps.run, parts=steps.parts_of_step, product=product, peak=peak_mb
+        start=steps.start,
+        run=steps.run,
+        parts=steps.parts_of_step,
+        product=product,
+        present=present_mb,
+        peak=peak_mb,
     )

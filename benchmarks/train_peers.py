@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.answering import answer, rate
-from benchmarks.memory import peak_mb
+from benchmarks.memory import peak_mb, present_mb
 from benchmarks.parts import Noted, noting
 from benchmarks.torch_network import DeepSpeech2, load
 
@@ -58,7 +58,7 @@ class Training:
             fused=True,
         )
 
-    def step(self, batch: Batch, rate: float) -> float:
+    def step(self, batch: Batch, learning_rate: float) -> float:
         """The mean loss of a step's items, before it."""
         features, frames, labels, label_lengths = batch
         self.network.train()
@@ -70,7 +70,7 @@ class Training:
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate
         self.optimizer.step()
         self.optimizer.zero_grad()
         return float(loss)
@@ -114,5 +114,10 @@ def product(size: int, seconds: float) -> float:
 if __name__ == "__main__":
     steps = Steps()
     answer(
-        start=steps.start, run=steps.run, parts=steps.parts_of_step, product=product, peak=peak_mb
+        start=steps.start,
+        run=steps.run,
+        parts=steps.parts_of_step,
+        product=product,
+        present=present_mb,
+        peak=peak_mb,
     )
