@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import run
+from benchmarks import peers, run
 from benchmarks.measuring import TITLE, MeasuringSettings
+from benchmarks.train import REQUIREMENTS
 
 Command = Callable[..., list[str]]
 
@@ -34,3 +35,13 @@ def measured(
         return figures
 
     return command
+
+
+@pytest.fixture
+def pytorch(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Python of PyTorch's environment, where a table has made it for this user."""
+    with monkeypatch.context() as patch:
+        patch.delenv("XDG_CACHE_HOME")  # that of the tests
+        if not peers.is_there("torch", REQUIREMENTS):
+            pytest.skip("needs PyTorch: python benchmarks/run.py train installs it")
+        return peers.environment("torch", REQUIREMENTS)

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tones import Corpus
 
+from benchmarks import accuracy
 from benchmarks.accuracy import reached_by_all, seconds_to
+
+Command = Callable[..., list[str]]
 
 rates = st.floats(0, 1)
 curves = st.lists(rates, min_size=1, max_size=8).map(
@@ -43,15 +46,23 @@ def spoken(make_corpus: Callable[..., Corpus]) -> Path:
     return corpus.folder
 
 
-def test_accuracy(measured: Callable[..., list[str]], spoken: Path) -> None:
-    figures = measured(
-        "accuracy",
-        *("--peers=False", f"--corpus={spoken}", "--epochs=2"),
-        *("--num_threads=1", "--engine=plain"),
-    )
-    [figure] = figures
+ARGUMENTS = ("accuracy", "--epochs=2", "--num_threads=1", "--engine=plain")
+
+
+def test_accuracy(measured: Command, spoken: Path) -> None:
+    [figure] = measured(*ARGUMENTS, "--peers=False", f"--corpus={spoken}")
     assert figure.startswith("accuracy CER ") and figure.endswith(" s")
     page = (spoken / "table.md").read_text(encoding="utf-8")
     assert "](table.png)" in page and (spoken / "table.png").read_bytes().startswith(b"\x89PNG")
     epochs = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| ")]
     assert epochs[-2:] == ["| 1", "| 2"]
+
+
+def test_accuracy_beside_pytorch(
+    measured: Command, spoken: Path, pytorch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy, "environment", lambda *_: pytorch)
+    figures = [figure.split(":")[0] for figure in measured(*ARGUMENTS, f"--corpus={spoken}")]
+    goals = {figure.rpartition(" % ")[2] for figure in figures if " CER " in figure}
+    assert goals == {"ours", "PyTorch"}
+    assert figures[-2:] == ["accuracy an epoch", "accuracy"]
