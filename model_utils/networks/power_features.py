@@ -75,7 +75,8 @@ class PowerFeatures(nn.Layer):
 def _log_nonzero(power: Tensor) -> Tensor:
     """Logarithm of `power`, of `features.ZERO_SUBSTITUTE` where it is 0."""
     substitute = paddle.full_like(power, features.ZERO_SUBSTITUTE)
-    return paddle.log(paddle.where(power == 0, substitute, power))
+    # Not `power == 0`: to Paddle 2.6.2 numbers closer than 1e-8 are equal.
+    return paddle.log(paddle.where(power > 0, power, substitute))
 
 
 def _slopes(x: Tensor, frames: Tensor) -> Tensor:
