@@ -35,7 +35,7 @@ def paddle_engine(saved: Checkpoint, recogniser: Recogniser, settings: DeviceSet
 
     from model_utils.tasks.recognition import outputs_of
 
-    network = recogniser.build(device.compile_convolutions)
+    network = recogniser.build(device.is_fast)
     checkpoint.set_weights(network, saved)
     network.eval()
     return lambda features, frames: outputs_of(network, features, frames)

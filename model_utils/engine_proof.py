@@ -1,10 +1,12 @@
-"""Prove that convolutions compiled for oneDNN compute what the plain ones do, on this machine.
+"""Prove that the fast engine computes what the plain one does, on this machine.
 
-Run by `runtime` as a process of its own: `python -m model_utils.engine_proof LAYERS CHANNELS BINS`.
-Real layer shapes, five lengths; outputs in training and evaluation and every gradient in training
-are compared (nobody asks for gradients in evaluation, and the compiled region has none there). Exit
-code 0 says that all agree, `runtime.DISAGREE` that something differs; after anything else, a crash
-included, the engine is not to be used either.
+Run by `runtime` as a process of its own:
+`python -m model_utils.engine_proof LAYERS CHANNELS BINS UNITS`, the last those of GRU layers, 0
+where there are none. Convolutions of real shapes and five lengths, and a GRU layer of real size:
+outputs in training and evaluation and every gradient in training are compared (nobody asks for
+gradients in evaluation, and the compiled region has none there). Exit code 0 says that all agree,
+`runtime.DISAGREE` that something differs; after anything else, a crash included, the engine is not
+to be used either.
 """
 
 import sys
@@ -13,8 +15,11 @@ from typing import TYPE_CHECKING
 from model_utils.runtime import DISAGREE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
+    from paddle import Tensor
 
     from model_utils.networks.conv import ConvolutionStack
 
@@ -24,8 +29,42 @@ TOLERANCE = 1e-3
 over 100,000 values that nearly cancel differ by 1e-4; what is wrong was never less than 0.1 off."""
 
 
-def compare(num_layers: int, channels: int, num_bins: int) -> str:
+def compare(num_layers: int, channels: int, num_bins: int, units: int) -> str:
     """First disagreement between the engines, empty if there is none."""
+    return compare_convolutions(num_layers, channels, num_bins) or compare_gru(units)
+
+
+def compare_gru(units: int) -> str:
+    """First disagreement between the GRU layers, empty if there is none."""
+    import numpy as np
+    import paddle
+
+    from model_utils.networks.gru import gru, is_faster
+
+    if not is_faster(units):
+        return ""
+    layer = paddle.nn.GRU(64, units, direction="bidirect")
+    lengths = np.array([3, 40, 1, 25])
+    valid = np.arange(lengths.max()) < lengths[:, None]
+    random = np.random.default_rng(0)
+    features = (random.standard_normal((*valid.shape, 64)) * valid[:, :, None]).astype("float32")
+    weights = random.standard_normal((*valid.shape, 2 * units)).astype("float32")
+
+    def run(compute: "Callable[[Tensor, Tensor], Tensor]") -> "dict[str, NDArray[np.float32]]":
+        x = paddle.to_tensor(features, stop_gradient=False)
+        y = compute(x, paddle.to_tensor(lengths))
+        layer.clear_gradients()
+        (y * paddle.to_tensor(weights)).sum().backward()
+        gradients = {f"gradient of GRU {n}": p.grad.numpy() for n, p in layer.named_parameters()}
+        return {"GRU output": y.numpy(), "gradient of GRU input": x.grad.numpy(), **gradients}
+
+    plain = run(lambda x, lengths: layer(x, sequence_length=lengths)[0])
+    fast = run(lambda x, lengths: gru(layer, x, lengths))
+    return _difference(plain, fast)
+
+
+def compare_convolutions(num_layers: int, channels: int, num_bins: int) -> str:
+    """First disagreement between the convolutions, empty if there is none."""
     import numpy as np
 
     from model_utils.networks.conv import ConvolutionStack
@@ -41,13 +80,26 @@ def compare(num_layers: int, channels: int, num_bins: int) -> str:
             fast.set_state_dict(plain.state_dict())
             features = random.standard_normal((3, frames, num_bins)).astype("float32")
             lengths = np.array([frames, max(1, frames - 3), max(1, frames // 2)])
-            results = [_run(stack, features, lengths, training) for stack in (plain, fast)]
-            for name, expected in results[0].items():
-                scale = float(np.abs(expected).max()) or 1.0
-                error = float(np.abs(results[1][name] - expected).max()) / scale
-                if not error <= TOLERANCE:
-                    mode = "training" if training else "evaluation"
-                    return f"{name} off by {error:.1e} at {frames} frames in {mode}"
+            problem = _difference(
+                *(_run(stack, features, lengths, training) for stack in (plain, fast))
+            )
+            if problem:
+                mode = "training" if training else "evaluation"
+                return f"{problem} at {frames} frames in {mode}"
+    return ""
+
+
+def _difference(
+    plain: "dict[str, NDArray[np.float32]]", fast: "dict[str, NDArray[np.float32]]"
+) -> str:
+    """The first value of `fast` that is not that of `plain`, empty if there is none."""
+    import numpy as np
+
+    for name, expected in plain.items():
+        scale = float(np.abs(expected).max()) or 1.0
+        error = float(np.abs(fast[name] - expected).max()) / scale
+        if not error <= TOLERANCE:
+            return f"{name} off by {error:.1e}"
     return ""
 
 
@@ -75,6 +127,6 @@ def _run(
 
 
 if __name__ == "__main__":
-    problem = compare(*map(int, sys.argv[1:4]))
+    problem = compare(*map(int, sys.argv[1:5]))
     print(problem or "the engines agree")
     sys.exit(DISAGREE if problem else 0)

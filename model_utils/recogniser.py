@@ -105,13 +105,13 @@ class Recogniser:
             return self.num_bins
         return sum(self.front_end.columns(self.features).sizes)
 
-    def build(self, compile_convolutions: bool) -> "DeepSpeech2":
+    def build(self, fast: bool) -> "DeepSpeech2":
         """A network of these sizes with new weights."""
         sizes = (
             self.num_bins,
             len(self.vocabulary),
             self.network,
-            compile_convolutions,
+            fast,
             0 if self.head is None else len(self.head.names),
         )
         if self.front_end is None:

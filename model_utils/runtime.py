@@ -1,4 +1,4 @@
-"""What the process must settle before Paddle is imported, and which engine convolutions may use.
+"""What the process must settle before Paddle is imported, and which engine networks may use.
 
 Paddle reads its flags and thread count once, at import. `prepare` sets them; call it first.
 
@@ -8,6 +8,9 @@ with the flag set before the import. Other forms were found to give wrong gradie
 believed: `engine_proof` compares both engines on the real layers, in a child process, because a
 fault there must not take the run with it. The verdict is kept for this CPU, Paddle version and
 these layers; a proof that came to none, for want of memory or time, is tried again by the next run.
+
+The same engine computes GRU layers by products of its own (`networks.gru`), which are proved with
+the convolutions.
 
 What differs between the lines of Paddle, 2.6.2 and 3.3.1, is decided here: `known_wrong`.
 """
@@ -52,14 +55,14 @@ class Device:
     name: str
     """"cpu" or "gpu:0"."""
     engine: str
-    """"onednn" (convolutions compiled for it) or "plain"."""
+    """"fast" (convolutions compiled for oneDNN, own products in GRU layers) or "plain"."""
     threads: int
     """Threads of the CPU engine."""
 
     @property
-    def compile_convolutions(self) -> bool:
-        """Whether networks are to be built with compiled convolutions."""
-        return self.engine == "onednn"
+    def is_fast(self) -> bool:
+        """Whether networks are to be built for the fast engine."""
+        return self.engine == "fast"
 
 
 def prepare(
@@ -69,7 +72,7 @@ def prepare(
 
     Args:
         settings: device and engine wanted.
-        network: sizes of the network whose convolutions are to be compiled; None: plain engine.
+        network: sizes of the network that is to be fast; None: plain engine.
         num_bins: feature bins of a frame.
 
     Returns:
@@ -98,8 +101,8 @@ def prepare(
                 file=sys.stderr,
             )
         else:
-            engine = "onednn"
-    _set_environment(threads, onednn=engine == "onednn")
+            engine = "fast"
+    _set_environment(threads, onednn=engine == "fast")
     paddle = _import_paddle()
     paddle.device.set_device("cpu")
     return Device("cpu", engine, threads)
@@ -205,8 +208,9 @@ def versions() -> dict[str, str]:
 
 
 def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
-    """Why compiled convolutions of these sizes cannot be trusted here; empty if they can."""
-    layers = [network.num_conv_layers, network.conv_channels, num_bins]
+    """Why the fast engine cannot be trusted here with these sizes; empty if it can."""
+    units = network.rnn_layer_size if network.rnn_type == "gru" else 0
+    layers = [network.num_conv_layers, network.conv_channels, num_bins, units]
     key = json.dumps([*layers, threads, _cpu_name(), paddle_version(), _proof_source()])
     record = cache_folder() / f"engine-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     try:
@@ -231,6 +235,7 @@ def _run_proof(layers: list[int], threads: int) -> tuple[str, bool]:
     # Alone: without what a launcher told this process of others.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PADDLE_")}
     environment |= {"OMP_NUM_THREADS": str(threads), "FLAGS_use_mkldnn": "1"}
+    environment = _mkl_hint() | environment
     command = [sys.executable, "-m", "model_utils.engine_proof", *map(str, layers)]
     try:
         child = subprocess.run(
@@ -251,10 +256,10 @@ def _run_proof(layers: list[int], threads: int) -> tuple[str, bool]:
         return "", True
     if child.returncode == DISAGREE:
         last = (child.stdout.strip().splitlines() or ["no reason given"])[-1]
-        return f"compiled convolutions failed their proof ({last})", True
+        return f"the fast engine failed its proof ({last})", True
     if -child.returncode in _CRASHES:
         name = signal.Signals(-child.returncode).name
-        return f"compiled convolutions failed their proof ({name})", True
+        return f"the fast engine failed its proof ({name})", True
     if child.returncode < 0:
         return f"the proof was ended from outside (signal {-child.returncode})", False
     last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
@@ -265,7 +270,8 @@ def _proof_source() -> str:
     """Digest of the code that a proof covers, so that a change asks for a new one."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in (folder / "engine_proof.py", folder / "networks" / "conv.py"):
+    networks = (folder / "networks" / f"{name}.py" for name in ("conv", "gru", "packed_products"))
+    for path in (folder / "engine_proof.py", *networks):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -307,11 +313,18 @@ def _set_environment(threads: int, onednn: bool) -> None:
         return
     os.environ["OMP_NUM_THREADS"] = str(threads)
     os.environ["FLAGS_use_mkldnn"] = "1" if onednn else "0"
-    if _is_amd_with_avx2():
-        # Paddle brings an MKL of 2019, which takes its slowest path on processors of other makers
-        # unless told that AVX2 will do: 20 in place of 80 GFLOP/s a core in a matrix product.
-        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+    for name, value in _mkl_hint().items():
+        os.environ.setdefault(name, value)
     os.environ.setdefault("GLOG_minloglevel", "2")  # errors; below are greetings of its executor
+
+
+def _mkl_hint() -> dict[str, str]:
+    """What Paddle's MKL, of 2019, must be told of this processor.
+
+    On those of other makers it takes its slowest path unless told that AVX2 will do: 20 in place of
+    80 GFLOP/s a core in a matrix product.
+    """
+    return {"MKL_DEBUG_CPU_TYPE": "5"} if _is_amd_with_avx2() else {}
 
 
 def _import_paddle() -> Any:

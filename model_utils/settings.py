@@ -556,8 +556,8 @@ class DeviceSettings:
     )
     engine: Literal["auto", "plain"] = option(
         "auto",
-        "convolutions on CPU: auto compiles them for oneDNN if proved right here; plain never",
-        when="`plain` where you suspect the compiled convolutions; see [the engine on "
+        "on CPU: auto is the fast engine if proved right here; plain is Paddle's own layers",
+        when="`plain` where you suspect the fast engine; see [the engine on "
         "CPU](#the-engine-on-cpu)",
     )
     num_threads: int | None = option(

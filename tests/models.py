@@ -27,7 +27,7 @@ def save_models(corpus: Corpus, rate: int = 16000) -> Path:
     )
     enhancer = Enhancer(spectrum, complete(network, spectrum))
     for name, described, built in (
-        ("recogniser", recogniser, recogniser.build(compile_convolutions=False)),
+        ("recogniser", recogniser, recogniser.build(fast=False)),
         ("enhancer", enhancer, enhancer.build()),
     ):
         info = {"epoch": 1, **described.describe()}

@@ -18,7 +18,7 @@ class DeepSpeech2(nn.Layer):
         num_bins: feature bins of a frame.
         num_classes: tokens of the vocabulary, the blank (id 0) included.
         settings: sizes.
-        compile_convolutions: run the convolutions compiled for oneDNN.
+        fast: compute on CPU as the engine of that name does, see `runtime`.
         num_utterance_classes: of the head; 0 for none.
     """
 
@@ -27,14 +27,14 @@ class DeepSpeech2(nn.Layer):
         num_bins: int,
         num_classes: int,
         settings: NetworkSettings,
-        compile_convolutions: bool = False,
+        fast: bool = False,
         num_utterance_classes: int = 0,
     ) -> None:
         super().__init__()
         self.conv = ConvolutionStack(
-            num_bins, settings.conv_channels, settings.num_conv_layers, compile_convolutions
+            num_bins, settings.conv_channels, settings.num_conv_layers, fast
         )
-        self.rnn = RecurrentStack(self.conv.output_width, settings)
+        self.rnn = RecurrentStack(self.conv.output_width, settings, fast)
         self.output = nn.Linear(self.rnn.output_width, num_classes)
         # Made last: the weights of all other layers are those that they would be without it.
         self.head = (

@@ -142,7 +142,7 @@ class MaskedDeepSpeech2(DeepSpeech2):
         num_bins: feature bins of a frame.
         num_classes: tokens of the vocabulary, the blank (id 0) included.
         settings: sizes.
-        compile_convolutions: run the convolutions compiled for oneDNN.
+        fast: see `DeepSpeech2`.
         num_utterance_classes: of the head; 0 for none.
         front_end: makes what stands in front; after the rest, so that this begins with the weights
             that it would have alone.
@@ -153,13 +153,11 @@ class MaskedDeepSpeech2(DeepSpeech2):
         num_bins: int,
         num_classes: int,
         settings: NetworkSettings,
-        compile_convolutions: bool,
+        fast: bool,
         num_utterance_classes: int,
         front_end: Callable[[], MaskedFeatures],
     ) -> None:
-        super().__init__(
-            num_bins, num_classes, settings, compile_convolutions, num_utterance_classes
-        )
+        super().__init__(num_bins, num_classes, settings, fast, num_utterance_classes)
         self.front_end = front_end()
 
     def outputs(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

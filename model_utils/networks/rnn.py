@@ -8,6 +8,7 @@ import paddle
 from paddle import Tensor, nn
 
 from model_utils.networks.conv import ValidBatchNorm, frame_mask
+from model_utils.networks.gru import gru, is_faster
 from model_utils.settings import NetworkSettings
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.SimpleRNN}
@@ -61,14 +62,16 @@ class RecurrentStack(nn.Layer):
     Args:
         input_width: values of a frame that comes in.
         settings: sizes, cells, direction, normalisation and dropout.
+        fast: compute GRU layers by `networks.gru` where that is faster.
     """
 
-    def __init__(self, input_width: int, settings: NetworkSettings) -> None:
+    def __init__(self, input_width: int, settings: NetworkSettings, fast: bool = False) -> None:
         super().__init__()
         norm_class = MaskedLayerNorm if settings.rnn_norm == "layer" else SequenceBatchNorm
         bidirectional = settings.rnn_direction == "bidirectional"
         cell, units = CELLS[settings.rnn_type], settings.rnn_layer_size
         self.output_width = units * (2 if bidirectional else 1)
+        self.has_fast_gru = fast and settings.rnn_type == "gru" and is_faster(units)
         self.norms = nn.LayerList()
         self.layers = nn.LayerList()
         for layer in range(settings.num_rnn_layers):
@@ -89,7 +92,10 @@ class RecurrentStack(nn.Layer):
         mask = frame_mask(lengths, x.shape[1])
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = self.dropout(norm(x, mask))
-            x, _ = layer(x, sequence_length=lengths)
+            if self.has_fast_gru:
+                x = gru(layer, x, lengths)
+            else:
+                x, _ = layer(x, sequence_length=lengths)
         if self.lookahead is not None:
             x = self.lookahead(x * mask.unsqueeze(-1))
         return self.dropout(self.output_norm(x, mask))

@@ -50,8 +50,8 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
     distributed.join()
     batching, seed = options[BatchSettings], options[RunSettings].seed
     parts = options[OptimisationSettings].accumulate
-    compiled, loss = device.compile_convolutions, options[LossSettings]
-    task = RecognitionTask(recogniser, corpus, batching, seed, compiled, parts, loss, head)
+    fast, loss = device.is_fast, options[LossSettings]
+    task = RecognitionTask(recogniser, corpus, batching, seed, fast, parts, loss, head)
     if front_end is not None:
         checkpoint.set_weights(task.network.front_end.network, front_end)
     print(f"{stamp()} 训练数据数量：{len(corpus.training.manifest)}\n", flush=True)

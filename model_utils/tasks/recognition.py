@@ -128,7 +128,7 @@ class RecognitionTask(BatchedTask[Batch]):
         corpus: what is trained on and scored.
         batching: how batches are made.
         seed: of weights and order.
-        compile_convolutions: see `runtime`.
+        fast: see `runtime`.
         parts: batches as `batching` describes them that each process computes before a step.
         loss: which variant of CTC; None for plain CTC.
         head: how the head is trained, where the recogniser has one; None for the defaults.
@@ -140,7 +140,7 @@ class RecognitionTask(BatchedTask[Batch]):
         corpus: Corpus,
         batching: BatchSettings,
         seed: int,
-        compile_convolutions: bool,
+        fast: bool,
         parts: int = 1,
         loss: LossSettings | None = None,
         head: HeadSettings | None = None,
@@ -151,7 +151,7 @@ class RecognitionTask(BatchedTask[Batch]):
         self.loss = loss or LossSettings()
         self.head = head or HeadSettings()
         paddle.seed(seed)
-        self.network: DeepSpeech2 = recogniser.build(compile_convolutions)
+        self.network: DeepSpeech2 = recogniser.build(fast)
 
     def left_out(self) -> Iterator[str]:
         """Utterances that are not trained on, where and why."""

@@ -196,7 +196,7 @@ def test_a_recogniser_with_a_front_end_of_its_own_is_refused(
         NetworkSettings(num_conv_layers=1, conv_channels=2, num_rnn_layers=1, rnn_layer_size=4),
         front_end=FrontEndModel(enhancer, FrontEndTrainingSettings("a", (0.0,), "frozen")),
     )
-    weights = checkpoint.weights_of(own.build(compile_convolutions=False))
+    weights = checkpoint.weights_of(own.build(fast=False))
     state = {"moment": paddle.zeros([1])}
     checkpoint.save(corpus.folder / "own", "1", weights, state, {"epoch": 1, **own.describe()})
     path = str(corpus.folder / "own" / "1")

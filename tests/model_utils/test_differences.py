@@ -121,13 +121,13 @@ def test_options_of_a_front_end_that_changed() -> None:
 
 def test_what_costs_exactness_is_named_in_a_line_each() -> None:
     options = parse("train.py", TRAINING, ["--num_threads=3", "--engine=plain"])
-    before = info(device=Device("gpu:0", "onednn", 2), paddle="paddlepaddle 1.8.5")
+    before = info(device=Device("gpu:0", "fast", 2), paddle="paddlepaddle 1.8.5")
     lines = differences.of_runs(before, options, Device("cpu", "plain", 3))
     assert lines == [
         f"changed since then: {change}: right, but not to the last bit the same"
         for change in (
             "device was gpu:0, is cpu",
-            "engine was onednn, is plain",
+            "engine was fast, is plain",
             "threads was 2, is 3",
             f"Paddle was paddlepaddle 1.8.5, is {runtime.paddle_version()}",
         )
@@ -193,7 +193,7 @@ def test_input_of_other_features_and_statistics(make_corpus: MakeCorpus) -> None
 
 def test_the_output_layer_has_a_row_for_each_token(make_corpus: MakeCorpus) -> None:
     own = make(make_corpus(["一"]))
-    network = own.build(compile_convolutions=False)
+    network = own.build(fast=False)
     shapes = {
         name: p.shape for name, p in network.named_parameters() if len(own.vocabulary) in p.shape
     }

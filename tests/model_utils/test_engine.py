@@ -13,11 +13,11 @@ import paddle
 import pytest
 
 from model_utils import engine_proof, runtime
-from model_utils.networks import conv
+from model_utils.networks import conv, gru
 from model_utils.networks.conv import ConvolutionStack
 from model_utils.settings import DeviceSettings, NetworkSettings
 
-NETWORK = NetworkSettings(conv_channels=2)
+NETWORK = NetworkSettings(conv_channels=2, rnn_layer_size=3)
 BINS = 9
 
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
@@ -128,9 +128,23 @@ class _Wrong(conv.Convolution):
 def test_the_proof_finds_what_is_wrong(error: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_proof, "LENGTHS", (20, 31))
     monkeypatch.setattr(conv, "compiled", lambda right, *shape: right)
-    assert engine_proof.compare(2, 3, BINS) == ""
+    assert engine_proof.compare_convolutions(2, 3, BINS) == ""
     monkeypatch.setattr(conv, "compiled", lambda right, *shape: _Wrong(right, error))
-    assert " off by " in engine_proof.compare(2, 3, BINS)
+    assert " off by " in engine_proof.compare_convolutions(2, 3, BINS)
+
+
+@pytest.mark.parametrize("error", ["output", "gradient"])
+def test_the_proof_finds_a_wrong_gru(error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = gru.gru
+    assert engine_proof.compare_gru(gru.SMALLEST) == ""
+
+    def wrong(*inputs: Any) -> paddle.Tensor:
+        y = right(*inputs)
+        return 1.1 * y if error == "output" else 1.1 * y - 0.1 * y.detach()
+
+    monkeypatch.setattr(gru, "gru", wrong)
+    assert " off by " in engine_proof.compare_gru(gru.SMALLEST)
+    assert engine_proof.compare_gru(gru.SMALLEST - 1) == "", "Paddle's own layer needs no proof"
 
 
 @right_here
@@ -139,12 +153,12 @@ def test_the_proof_does_not_depend_on_luck(seed: int) -> None:
     # It once failed for one in four weights: at the corners of the clipped ReLU the smallest
     # rounding turns a gradient on or off.
     paddle.seed(seed)
-    assert engine_proof.compare(2, 16, 80) == ""
+    assert engine_proof.compare_convolutions(2, 16, 80) == ""
 
 
 def test_the_proof_comes_to_a_verdict_on_the_default_network() -> None:
     child = subprocess.run(
-        [sys.executable, "-m", "model_utils.engine_proof", "2", "32", "161"],
+        [sys.executable, "-m", "model_utils.engine_proof", "2", "32", "161", "128"],
         cwd=Path(runtime.__file__).parent.parent,
         env=os.environ | {"FLAGS_use_mkldnn": "1"},
         capture_output=True,
@@ -175,7 +189,7 @@ def test_the_verdict_is_kept(
     first = verdict()
     assert reason in first and bool(first) == bool(reason)
     assert verdict() == first
-    assert children == [["2", "2", "9"]]
+    assert children == [["2", "2", "9", "3"]]
 
 
 @pytest.mark.parametrize(
@@ -220,8 +234,11 @@ def test_another_network_machine_or_paddle_is_proved_anew(
             patch.setattr(runtime, name, lambda: "another")
             verdict()
     assert len(children) == 8
-    verdict(NetworkSettings(conv_channels=2, rnn_layer_size=7))  # no convolution differs
-    assert len(children) == 8
+    verdict(NetworkSettings(conv_channels=2, rnn_layer_size=7))
+    assert len(children) == 9
+    for units in (3, 7):  # nothing that is proved differs
+        verdict(NetworkSettings(conv_channels=2, rnn_type="lstm", rnn_layer_size=units))
+    assert len(children) == 10
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"3", b'"problem"', b"\xff\xfe"])
@@ -274,7 +291,7 @@ def test_prepare_falls_back_with_one_warning(
     prove_by(program)
     device = runtime.prepare(DeviceSettings(use_gpu=False, num_threads=3), NETWORK, BINS)
     assert (device.name, device.engine, device.threads) == ("cpu", "plain", 3)
-    assert not device.compile_convolutions
+    assert not device.is_fast
     assert environment == [(3, False)]
     printed, complaints = capfd.readouterr()
     assert printed == "" and complaints.count("\n") == 1
@@ -288,7 +305,7 @@ def test_prepare_compiles_what_was_proved(
 ) -> None:
     prove_by(RIGHT)
     device = runtime.prepare(DeviceSettings(use_gpu=False, num_threads=3), NETWORK, BINS)
-    assert device.engine == "onednn" and device.compile_convolutions
+    assert device.engine == "fast" and device.is_fast
     assert environment == [(3, True)]
     assert capfd.readouterr() == ("", "")
 
@@ -303,7 +320,7 @@ def test_with_paddle_2_no_proof_is_asked(
     prove_by(RIGHT)
     monkeypatch.setattr(runtime, "paddle_version", lambda: "paddlepaddle-gpu 2.6.2")
     device = runtime.prepare(DeviceSettings(use_gpu=False, num_threads=3), NETWORK, BINS)
-    assert device.engine == "plain" and not device.compile_convolutions
+    assert device.engine == "plain" and not device.is_fast
     assert environment == [(3, False)] and not children
     printed, complaints = capfd.readouterr()
     assert printed == "" and complaints == (
@@ -320,9 +337,9 @@ def test_the_plain_engine_never_compiles(
     prove_by(RIGHT)
     settings = DeviceSettings(use_gpu=False, engine="plain", num_threads=1)
     device = runtime.prepare(settings, NETWORK, BINS)
-    assert device.engine == "plain" and not device.compile_convolutions
+    assert device.engine == "plain" and not device.is_fast
     assert environment == [(1, False)] and not children
-    stack = ConvolutionStack(BINS, 2, 2, device.compile_convolutions)
+    stack = ConvolutionStack(BINS, 2, 2, device.is_fast)
     assert all("forward" not in vars(layer) for layer in stack.convolutions)
     fast = ConvolutionStack(BINS, 2, 2, compile_convolutions=True)
     assert all("forward" in vars(layer) for layer in fast.convolutions), "this test is blind"
@@ -332,7 +349,7 @@ PREPARE = f"""
 from model_utils import runtime
 from model_utils.settings import DeviceSettings, NetworkSettings
 settings = DeviceSettings(use_gpu=False, num_threads=1)
-print(runtime.prepare(settings, NetworkSettings(conv_channels=2), {BINS}).engine)
+print(runtime.prepare(settings, NetworkSettings(conv_channels=2, rnn_layer_size=3), {BINS}).engine)
 """
 
 
@@ -344,5 +361,5 @@ def test_all_of_it_for_real() -> None:
         text=True,
         check=True,
     ).stdout
-    assert engine == ("plain\n" if KNOWN_WRONG else "onednn\n")
+    assert engine == ("plain\n" if KNOWN_WRONG else "fast\n")
     assert len(list(runtime.cache_folder().glob("*"))) == (0 if KNOWN_WRONG else 1)

@@ -274,7 +274,7 @@ def test_a_changed_description_is_understood_or_refused_in_one_line(
             saved = checkpoint.load(path)
             assert saved.info is not None and saved.epoch >= 0
             recogniser = resolve(defaults, saved, None, None)
-            network = recogniser.build(compile_convolutions=False)
+            network = recogniser.build(fast=False)
             checkpoint.set_weights(network, saved)
             Progress.of(saved.info.get("progress"), path)
         except InputError as error:

@@ -104,7 +104,7 @@ def packed(
 
 def network(recogniser: Recogniser, seed: int = 0) -> MaskedDeepSpeech2:
     paddle.seed(seed)
-    built = recogniser.build(compile_convolutions=False)
+    built = recogniser.build(fast=False)
     assert isinstance(built, MaskedDeepSpeech2)
     rng = np.random.default_rng(seed)
     for name, value in weights_of(built).items():
@@ -131,7 +131,7 @@ def test_it_computes_what_inference_computes(name: str, kind: FeatureType) -> No
     assert recogniser.front_end is not None
     own, before = split(saved, recogniser.front_end)
     alone = dataclasses.replace(recogniser, front_end=None)
-    plain = alone.build(compile_convolutions=False)
+    plain = alone.build(fast=False)
     assert type(plain) is DeepSpeech2
     set_weights(plain, own)
     plain.eval()

@@ -1,0 +1,61 @@
+"""Products of Paddle's MKL, against NumPy's in float64."""
+
+import numpy as np
+import paddle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_utils.networks import packed_products
+from model_utils.networks.packed_products import PackedMatrix, multiply, values
+
+if packed_products.library() is None:
+    pytest.skip("this Paddle has no MKL", allow_module_level=True)
+
+sizes = st.integers(1, 40)
+
+
+def matrix(rng: np.random.Generator, rows: int, columns: int, turned: bool, gap: int) -> np.ndarray:
+    """Random; transposed in memory or not, its lines apart by `gap` values."""
+    lines = (columns, rows) if turned else (rows, columns)
+    memory = rng.standard_normal((lines[0], lines[1] + gap)).astype("float32")[:, gap:]
+    return memory.T if turned else memory
+
+
+@settings(deadline=None, max_examples=60)
+@given(sizes, sizes, sizes, st.tuples(*[st.booleans()] * 3), st.integers(0, 3))
+def test_multiply(m: int, k: int, n: int, choices: tuple[bool, ...], gap: int) -> None:
+    rng = np.random.default_rng(m)
+    turn_a, turn_b, add = choices
+    a, b = matrix(rng, m, k, turn_a, gap), matrix(rng, k, n, turn_b, gap)
+    out = matrix(rng, m, n, False, gap)
+    expected = a.astype("float64") @ b + (out if add else 0)
+    around = out.base.copy()
+    multiply(a, b, out, add=add)
+    assert np.allclose(out, expected, atol=1e-5)
+    assert np.array_equal(out.base[:, :gap], around[:, :gap]), "written beside the matrix"
+
+
+@settings(deadline=None, max_examples=60)
+@given(sizes, sizes, sizes, st.booleans(), st.integers(0, 3))
+def test_a_packed_matrix(m: int, k: int, n: int, turned: bool, gap: int) -> None:
+    rng = np.random.default_rng(m)
+    b = matrix(rng, k, n, turned, gap)
+    packed, value = PackedMatrix(b), b.astype("float64")
+    b[:] = np.nan  # it is a copy
+    for rows in (m, 1):
+        a, out = (matrix(rng, rows, width, False, gap) for width in (k, n))
+        expected = out + a.astype("float64") @ value
+        packed.add_product(a, out)
+        assert np.allclose(out, expected, atol=1e-5)
+
+
+def test_values_are_the_memory_of_the_tensor() -> None:
+    tensor = paddle.arange(6, dtype="float32").reshape([2, 3])
+    seen = values(tensor)
+    assert seen.tolist() == [[0, 1, 2], [3, 4, 5]]
+    seen[1, 2] = 7
+    assert tensor.numpy()[1, 2] == 7
+    for refused in (tensor.astype("float64"), paddle.arange(3)):
+        with pytest.raises(AssertionError):
+            values(refused)
