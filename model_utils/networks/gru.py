@@ -67,8 +67,6 @@ class _Trace:
     """[rows, units]: the state's part of them, before the reset gate."""
     change: Array
     """[rows, units]: the state before, less the new values."""
-    states: Array
-    """[rows, units]."""
 
 
 @dataclass(frozen=True)
@@ -93,21 +91,19 @@ class _Direction:
         """What does not wait for states: the input's part of gates and new values."""
         both = 2 * self.units
         gates = np.empty((len(x), both), "float32")
-        new, recurrent, change, states = (
-            np.empty((len(x), self.units), "float32") for _ in range(4)
-        )
+        new, recurrent, change = (np.empty((len(x), self.units), "float32") for _ in range(3))
         multiply(x, self.input_weight[:both].T, gates)
         multiply(x, self.input_weight[both:].T, new)
-        return _Trace(gates, new, recurrent, change, states)
+        return _Trace(gates, new, recurrent, change)
 
-    def run(self, trace: _Trace) -> None:
-        """Through time, as in `nn.GRUCell`; fills the trace of `start`."""
+    def run(self, trace: _Trace) -> Array:
+        """Through time, as in `nn.GRUCell`; fills the trace of `start`, returns the states."""
         units, both = self.units, 2 * self.units
         np.add(trace.gates, self.input_bias[:both] + self.bias[:both], out=trace.gates)
         np.add(trace.new, self.input_bias[both:], out=trace.new)
         trace.recurrent[:] = self.bias[both:]
         to_gates, to_new = PackedMatrix(self.weight[:both].T), PackedMatrix(self.weight[both:].T)
-        state = self._nothing()
+        states, state = np.empty_like(trace.new), self._nothing()
         for first, count in self.moments:
             rows = slice(first, first + count)
             h, gates, change = state[:count], trace.gates[rows], trace.change[rows]
@@ -124,7 +120,8 @@ class _Direction:
             np.subtract(h, new, out=change)
             np.multiply(gates[:, units:], change, out=h)
             h += new
-            trace.states[rows] = h
+            states[rows] = h
+        return states
 
     def run_back(self, trace: _Trace, grad: Array) -> Array:
         """Back through time.
@@ -158,8 +155,8 @@ class _Direction:
         return found.reshape(len(grad), 4 * self.units)
 
     def gradients(
-        self, trace: _Trace, found: Array, x: Array, grad_x: Array
-    ) -> tuple[Array, Array, Array, Array]:
+        self, trace: _Trace, found: Array, x: Array, grad_x: Array, grads: list[Array]
+    ) -> None:
         """Of the parameters; that of the input is added to `grad_x`.
 
         Args:
@@ -167,18 +164,19 @@ class _Direction:
             found: of `run_back`.
             x: packed input.
             grad_x: as `x`.
+            grads: of the parameters, to be filled.
         """
         units, both = self.units, 2 * self.units
         new, gates, recurrent = found[:, :units], found[:, units : 3 * units], found[:, units:]
-        grad_weight, grad_input_weight = map(np.empty_like, (self.weight, self.input_weight))
+        grad_input_weight, grad_weight, grad_input_bias, grad_bias = grads
         multiply(recurrent.T, trace.change + trace.new, grad_weight)
         multiply(gates.T, x, grad_input_weight[:both])
         multiply(new.T, x, grad_input_weight[both:])
         multiply(gates, self.input_weight[:both], grad_x, add=True)
         multiply(new, self.input_weight[both:], grad_x, add=True)
         sums = found.sum(axis=0)
-        grad_input_bias = np.concatenate([sums[units : 3 * units], sums[:units]])
-        return grad_input_weight, grad_weight, grad_input_bias, sums[units:]
+        grad_input_bias[:both], grad_input_bias[both:] = sums[units : 3 * units], sums[:units]
+        grad_bias[:] = sums[units:]
 
     def _nothing(self) -> Array:
         """The state before the first moment."""
@@ -200,8 +198,7 @@ class _Gru(PyLayer):
         packed = values(x.contiguous()).reshape(batch * frames, width)[packing.frames]
         directions = _directions(parameters, packing)
         traces = [direction.start(packed) for direction in directions]
-        _each(_Direction.run, directions, traces)
-        states = np.concatenate([trace.states for trace in traces], axis=1)
+        states = np.concatenate(_each(_Direction.run, directions, traces), axis=1)
         ctx.save_for_backward(*parameters)
         ctx.packing, ctx.packed, ctx.traces, ctx.shape = packing, packed, traces, x.shape
         ctx.wanted = [not tensor.stop_gradient for tensor in (x, *parameters)]
@@ -217,10 +214,11 @@ class _Gru(PyLayer):
         ]
         moved = _each(_Direction.run_back, directions, ctx.traces, grads)
         grad_x = np.zeros_like(packed)
-        of_parameters: list[Array] = []
-        for direction, trace, own in zip(directions, ctx.traces, moved, strict=True):
-            of_parameters += direction.gradients(trace, own, packed, grad_x)
-        found = [_padded(grad_x, packing, batch, frames), *map(paddle.to_tensor, of_parameters)]
+        of_parameters = [paddle.empty(parameter.shape) for parameter in parameters]
+        for number, direction in enumerate(directions):
+            filled = [*map(values, of_parameters[4 * number : 4 * number + 4])]
+            direction.gradients(ctx.traces[number], moved[number], packed, grad_x, filled)
+        found = [_padded(grad_x, packing, batch, frames), *of_parameters]
         return tuple(
             value if wanted else None for value, wanted in zip(found, ctx.wanted, strict=True)
         )
