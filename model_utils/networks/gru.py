@@ -30,8 +30,8 @@ Array = NDArray[np.float32]
 SMALLEST = 128
 """Units from which this is the faster one. Forward and backward through 8 utterances of 167 frames
 with 2 threads took, in turns with Paddle's layer, this part of its time: 16 units 5, 64 units 1.3,
-128 units 0.6, 256 units 0.77, 1024 units 0.26 to 0.66; a third shorter on average, 128 units 0.53 and 256
-units 0.65."""
+128 units 0.6, 256 units 0.77, 1024 units 0.26 to 0.66; with shorter ones among them, 128 units 0.53
+and 256 units 0.65."""
 
 
 @dataclass(frozen=True)
