@@ -319,7 +319,8 @@ def test_a_full_disk_costs_no_finished_shard(settings: StoreSettings, workers: i
         "stay: make room and run --mode=process_data again, it goes on from there"
     )
     finished = shards_in(settings)
-    assert 12 <= finished <= 13 and not halves(Path(settings.store_dir))
+    # The other worker may have had one of the first twelve in hand, or the last one done.
+    assert 12 - (workers > 0) <= finished <= 13 and not halves(Path(settings.store_dir))
     assert written(settings, Numbers(long=38)).kept == finished
 
 
