@@ -1,8 +1,8 @@
 """Songs made of other people's recordings: speech over music or noise, to train a separator with.
 
-One song is speech of a list, recording after recording, over one piece of another list. Which
-recordings, which piece, which part of it, how fast and at which ratio follow from the seed and the
-number of the song alone.
+One song is speech of a list, recording after recording, over pieces of another list. Which
+recordings, which pieces, which parts of them, how fast, in which tone and at which ratio follow
+from the seed and the number of the song alone.
 """
 
 import math
@@ -24,6 +24,9 @@ from data_utils.enhancement.settings import check_ratios
 from data_utils.errors import InputError
 from data_utils.mixing import LEVEL_DB, mix
 from data_utils.separation.settings import MixedSongSettings
+
+LOWEST_HZ = 62.5
+"""Below it no octaves are told apart."""
 
 PAUSE = 0.3
 """Seconds between two recordings of speech."""
@@ -89,7 +92,8 @@ class _Maker:
         snr_db = _drawn(rng, self.settings.snrs)
         speed = _drawn(rng, self.settings.music_speeds)
         vocals = self._talk(rng)
-        music = self._play(rng, speed)
+        layers = int(rng.integers(1, self.settings.music_layers + 1))
+        music = np.sum([self._play(rng, speed) for _ in range(layers)], axis=0)
         mixture, music = mix(vocals, music, snr_db)
         gain = loudness_gain(mixture, LEVEL_DB)
         folder.mkdir()
@@ -99,11 +103,15 @@ class _Maker:
             )
 
     def _play(self, rng: np.random.Generator, speed: float) -> Wave:
-        """One piece of music, `speed` times faster and higher than it was recorded."""
+        """One piece of music, `speed` times faster and higher than it was recorded, in its tone."""
         rate = self.settings.sample_rate
         recorded = round(rate * speed)
         part = self._music.heard_part(rng, math.ceil(self._count * recorded / rate))
-        return part if recorded == rate else resample(part, recorded, rate)[: self._count]
+        if recorded != rate:
+            part = resample(part, recorded, rate)[: self._count]
+        if self.settings.music_tone_db:
+            part = _in_another_tone(part, rng, rate, self.settings.music_tone_db)
+        return part * loudness_gain(part, LEVEL_DB)
 
     def _talk(self, rng: np.random.Generator) -> Wave:
         """Recordings of speech, each at the same level, with pauses between."""
@@ -115,6 +123,15 @@ class _Maker:
             talk[end : end + len(wave)] = wave
             end += len(wave) + round(PAUSE * self.settings.sample_rate)
         return talk
+
+
+def _in_another_tone(wave: Wave, rng: np.random.Generator, rate: int, most_db: float) -> Wave:
+    """The wave with each octave raised or lowered by up to `most_db`, smoothly between them."""
+    frequencies = np.fft.rfftfreq(len(wave), 1 / rate)
+    octaves = np.log2(np.maximum(frequencies, LOWEST_HZ) / LOWEST_HZ)
+    centres = np.arange(math.ceil(octaves[-1]) + 1)
+    gains_db = np.interp(octaves, centres, rng.uniform(-most_db, most_db, len(centres)))
+    return np.fft.irfft(np.fft.rfft(wave) * 10 ** (gains_db / 20), len(wave)).astype(np.float32)
 
 
 def _drawn(rng: np.random.Generator, values: tuple[float, ...]) -> float:

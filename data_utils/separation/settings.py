@@ -107,6 +107,22 @@ class MixedSongSettings:
         "how many times faster and higher the music is played; each song draws one",
         when="few pieces of music: at several speeds they are as good as several pieces",
     )
+    music_layers: int = option(
+        1,
+        "most pieces that play at once; each song draws how many",
+        minimum=1,
+        maximum=10,
+        when="2 or 3 where there are few pieces",
+    )
+    music_tone_db: float = option(
+        0.0,
+        "how far the music's octaves are raised or lowered at random, so that instruments sound "
+        "like others",
+        unit="dB",
+        minimum=0,
+        maximum=40,
+        when="6 to 10 where there are few pieces",
+    )
     sample_rate: int = option(16000, "rate of the songs", unit="Hz", minimum=8000, maximum=192000)
     seed: int = option(1, "seed of all draws", minimum=0)
 

@@ -138,6 +138,43 @@ def test_music_is_played_faster_and_higher(settings: MixedSongSettings, tmp_path
     assert pitches == {300, 400, 600}
 
 
+def music_of(settings: MixedSongSettings) -> list[np.ndarray]:
+    folder, _ = mix_songs(settings)
+    return [stems(path)[2] for path in sorted(folder.iterdir())]
+
+
+def test_up_to_so_many_pieces_play_at_once(settings: MixedSongSettings, tmp_path: Path) -> None:
+    (tmp_path / "tones").mkdir()
+    pitches = (200, 300, 500, 700)
+    for pitch in pitches:
+        tone = np.sin(2 * np.pi * pitch * np.arange(3 * RATE) / RATE)
+        soundfile.write(tmp_path / "tones" / f"{pitch}.wav", tone / pitch, RATE)
+    made = replace(settings, music=str(tmp_path / "tones"), num_songs=30, music_layers=2)
+    counts = []
+    for music in music_of(made):
+        strength = np.abs(np.fft.rfft(music))[[2 * pitch for pitch in pitches]]
+        heard = strength > 0.1 * strength.max()
+        # Of two different pieces each is as loud as the other, however they were recorded.
+        assert np.ptp(strength[heard]) < 1e-2 * strength.max()
+        counts.append(int(heard.sum()))
+    assert set(counts) == {1, 2}
+
+
+def test_octaves_are_raised_and_lowered(settings: MixedSongSettings, tmp_path: Path) -> None:
+    (tmp_path / "tones").mkdir()
+    times = np.arange(3 * RATE) / RATE
+    pitches = np.array([125, 250, 500, 1000, 2000])
+    chord = 0.05 * np.sin(2 * np.pi * pitches[:, None] * times).sum(axis=0)
+    soundfile.write(tmp_path / "tones" / "a.wav", chord, RATE)
+    made = replace(settings, music=str(tmp_path / "tones"), num_songs=30, music_tone_db=6.0)
+    levels = np.array(
+        [20 * np.log10(np.abs(np.fft.rfft(music))[2 * pitches]) for music in music_of(made)]
+    )
+    steps = np.diff(levels, axis=1)
+    assert 6 < np.abs(steps).max() < 12.2, "two neighbours differ by at most twice the gain"
+    assert np.abs(np.corrcoef(steps[:, ::2].T)[0, 1]) < 0.7, "each octave has a draw of its own"
+
+
 @pytest.mark.parametrize(("speeds", "found"), [((1.0, 2.5), "2.5"), ((float("nan"),), "nan")])
 def test_speeds_that_are_no_music(
     settings: MixedSongSettings, speeds: tuple[float, ...], found: str
