@@ -1,6 +1,7 @@
 """What computes log-probabilities, and classes. An engine is imported where it is chosen."""
 
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from model_utils.recogniser import Recogniser
 from model_utils.settings import DeviceSettings
 from model_utils.trainer import checkpoint
 from model_utils.trainer.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 
 class Engine(Protocol):
@@ -39,3 +43,44 @@ def paddle_engine(saved: Checkpoint, recogniser: Recogniser, settings: DeviceSet
     checkpoint.set_weights(network, saved)
     network.eval()
     return lambda features, frames: outputs_of(network, features, frames)
+
+
+def onnx_engine(saved: Checkpoint, recogniser: Recogniser, threads: int) -> Engine:
+    """The network of a checkpoint as a graph in memory, run by ONNX Runtime.
+
+    Raises:
+        InputError: the weights do not fit the sizes.
+    """
+    from inference import onnx_graph
+
+    graph = onnx_graph.build(recogniser, saved, "float32")
+    return session_engine(onnx_session(graph.SerializeToString(), threads))
+
+
+def onnx_session(graph: bytes | Path, threads: int) -> "InferenceSession":
+    """A graph, or the file of one, made ready to run on the CPU.
+
+    Raises:
+        InputError: ONNX Runtime is not installed, or cannot read the graph.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"ONNX Runtime cannot be imported ({error}); {runtime.INSTALL_ENGINE}"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors
+    content = str(graph) if isinstance(graph, Path) else graph
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def session_engine(session: "InferenceSession") -> Engine:
+    """A session of a graph as `onnx_graph` makes it."""
+
+    def compute(features: NDArray[np.float32], frames: NDArray[np.int64]) -> Outputs:
+        return Outputs(*session.run(None, {"features": features, "frames": frames}))
+
+    return compute
