@@ -5,6 +5,7 @@ from data_utils.settings import FeatureSettings
 from inference.settings import (
     DECODER_OPTIONS,
     EvaluationSettings,
+    ExportedSettings,
     FrontEndSettings,
     ModelSettings,
     NoisyEvaluationSettings,
@@ -18,6 +19,7 @@ EVALUATION = {
         (
             TaskSettings,
             ModelSettings,
+            ExportedSettings,
             EvaluationSettings,
             FrontEndSettings,
             NetworkSettings,
@@ -49,12 +51,10 @@ def main() -> None:
 
         evaluate_separator(options)
     else:
+        from inference.evaluation import evaluate
         from inference.loading import load_predictor
 
         predictor = load_predictor(options)
-
-        # Imports Paddle, which loading the predictor has set up.
-        from inference.evaluation import evaluate
 
         settings = options[EvaluationSettings]
         found = evaluate(predictor, settings)

@@ -9,6 +9,7 @@ from data_utils.errors import InputError
 from data_utils.settings import FeatureSettings
 from inference.settings import (
     INFERENCE_OPTIONS,
+    ExportedSettings,
     FrontEndSettings,
     ModelSettings,
     TranscriptionSettings,
@@ -24,6 +25,7 @@ def main() -> int:
         [
             TranscriptionSettings,
             ModelSettings,
+            ExportedSettings,
             FrontEndSettings,
             NetworkSettings,
             FeatureSettings,

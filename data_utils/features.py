@@ -19,6 +19,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from data_utils import mel
 from data_utils.audio import (
     SAMPLE_RATE,
     AudioError,
@@ -27,7 +28,6 @@ from data_utils.audio import (
     read_speech,
     source_name,
 )
-from data_utils.mel import mel_bands
 from data_utils.settings import FeatureSettings
 from data_utils.stft import num_frames as count_frames
 from data_utils.stft import spectrum, window_weights
@@ -238,7 +238,7 @@ def _filters(settings: FeatureSettings) -> _Filters:
 
 @lru_cache(maxsize=16)
 def _mel_filters(num_filters: int, n_fft: int) -> _Filters:
-    return _Filters(mel_bands(num_filters, n_fft, SAMPLE_RATE))
+    return _Filters(mel.filters(SAMPLE_RATE, n_fft, num_filters))
 
 
 @lru_cache(maxsize=16)

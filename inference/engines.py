@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from data_utils.errors import InputError
 from model_utils import runtime
 from model_utils.outputs import Outputs
 from model_utils.recogniser import Recogniser
@@ -45,6 +46,28 @@ def paddle_engine(saved: Checkpoint, recogniser: Recogniser, settings: DeviceSet
     return lambda features, frames: outputs_of(network, features, frames)
 
 
+def engine_of(saved: Checkpoint, recogniser: Recogniser, settings: DeviceSettings) -> Engine:
+    """What computes fastest here: Paddle on a GPU, ONNX Runtime on the CPU unless turned off.
+
+    Args:
+        saved: weights of a recogniser without a front end.
+        recogniser: its sizes.
+        settings: with `engine`, "plain" for Paddle on the CPU too.
+
+    Raises:
+        InputError: the weights do not fit the sizes, or the engine is not installed.
+    """
+    settings = runtime.settled(settings)
+    if settings.use_gpu or settings.engine == "plain":
+        return paddle_engine(saved, recogniser, settings)
+    return onnx_engine(saved, recogniser, threads_of(settings))
+
+
+def threads_of(settings: DeviceSettings) -> int:
+    """On the CPU."""
+    return settings.num_threads or runtime.default_threads()
+
+
 def onnx_engine(saved: Checkpoint, recogniser: Recogniser, threads: int) -> Engine:
     """The network of a checkpoint as a graph in memory, run by ONNX Runtime.
 
@@ -53,7 +76,7 @@ def onnx_engine(saved: Checkpoint, recogniser: Recogniser, threads: int) -> Engi
     """
     from inference import onnx_graph
 
-    graph = onnx_graph.build(recogniser, saved, "float32")
+    graph = onnx_graph.build(recogniser, onnx_graph.weights_of(recogniser, saved), "float32")
     return session_engine(onnx_session(graph.SerializeToString(), threads))
 
 
@@ -74,7 +97,11 @@ def onnx_session(graph: bytes | Path, threads: int) -> "InferenceSession":
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors
     content = str(graph) if isinstance(graph, Path) else graph
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own classes share no other one
+        reason = " ".join(str(error).split())
+        raise InputError(f"ONNX Runtime cannot use the graph ({reason})") from None
 
 
 def session_engine(session: "InferenceSession") -> Engine:

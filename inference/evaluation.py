@@ -16,7 +16,7 @@ from data_utils.loader import Loader
 from data_utils.manifest import Manifest
 from inference.predictor import Predictor
 from inference.settings import EvaluationSettings
-from model_utils.tasks.recognition import Recognition, class_hit, recognise, scoring_order
+from model_utils.recognition import Recognition, class_hit, recognise, scoring_order
 from scoring.accuracy import Hits
 from scoring.error_rate import ErrorCounts
 

@@ -6,9 +6,10 @@ from data_utils.errors import InputError
 from data_utils.normalizer import Normalizer
 from data_utils.separation.settings import MaskExtension
 from data_utils.text import Vocabulary
-from inference.front_end import FrontEnd
+from inference.export import Export
+from inference.export import load as load_export
 from inference.predictor import Predictor
-from inference.settings import FrontEndSettings, ModelSettings
+from inference.settings import ExportedSettings, FrontEndSettings, ModelSettings
 from model_utils import runtime
 from model_utils.description import needed, task_of
 from model_utils.options import Options
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def load_predictor(options: Options) -> Predictor:
-    """The predictor of the checkpoint that the options name.
+    """The predictor of the checkpoint or export that the options name.
 
     Sizes, vocabulary and statistics may be given too, as older packages wanted them; they are
     compared with the checkpoint's, and make up for them where it is weights alone.
@@ -32,18 +33,36 @@ def load_predictor(options: Options) -> Predictor:
         InputError: no such checkpoint, or something given contradicts it or reaches nothing.
     """
     model, front = options[ModelSettings], options[FrontEndSettings]
-    saved = checkpoint.load(model.resume_model, optimizer=False)
+    exported = _exported(options)
+    saved = exported.described if exported else checkpoint.load(model.resume_model, optimizer=False)
     recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
     if saved.info is not None:
-        _check(recogniser, model)
+        _check(recogniser, model, str(saved.path))
     _check_front_end(options, recogniser)
     before = None
     if front.frontend is not None:
         before = _described(front.frontend, "enhancement", "separation")
-    predictor = Predictor(saved, options[DeviceSettings], recogniser, front.observation)
-    if before is not None:
-        predictor.front_end = FrontEnd(before, recogniser.features, front.observation)
-    return predictor
+    return Predictor(
+        exported or saved, options[DeviceSettings], recogniser, front.observation, before
+    )
+
+
+def _exported(options: Options) -> Export | None:
+    """The export that the options name, if any."""
+    folder = options[ExportedSettings].model_dir
+    if folder is None:
+        return None
+    if "resume_model" in options.given:
+        raise InputError(
+            f"--model_dir={folder}: an export is used in place of a checkpoint; leave one of it "
+            f"and --resume_model out"
+        )
+    if options[DeviceSettings].engine == "plain":
+        raise InputError(
+            f"--engine=plain: Paddle does not run exports; leave the option out, or give the "
+            f"checkpoint as --resume_model in place of --model_dir={folder}"
+        )
+    return load_export(folder)
 
 
 def _check_front_end(options: Options, recogniser: Recogniser) -> None:
@@ -60,12 +79,12 @@ def _check_front_end(options: Options, recogniser: Recogniser) -> None:
         )
 
 
-def _check(recogniser: Recogniser, model: ModelSettings) -> None:
+def _check(recogniser: Recogniser, model: ModelSettings, name: str) -> None:
     if model.vocab_path is not None:
         difference = recogniser.vocabulary.difference(Vocabulary.load(model.vocab_path))
         if difference:
             raise InputError(
-                f"{model.vocab_path}: not the vocabulary of {model.resume_model}: {difference}; "
+                f"{model.vocab_path}: not the vocabulary of {name}: {difference}; "
                 f"leave --vocab_path out"
             )
     if model.mean_std_path is not None:
@@ -73,7 +92,7 @@ def _check(recogniser: Recogniser, model: ModelSettings) -> None:
         difference = recogniser.normalizer.difference(given)
         if difference:
             raise InputError(
-                f"{model.mean_std_path}: not the statistics of {model.resume_model}: {difference}; "
+                f"{model.mean_std_path}: not the statistics of {name}: {difference}; "
                 f"leave --mean_std_path out"
             )
 

@@ -13,16 +13,20 @@ known. ONNX has no recurrent operators of that kind: the layers are written as l
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from inference.settings import Precision
+from model_utils.networks.sizes import CEILING, KERNELS, STRIDES, output_bins
 from model_utils.recogniser import Recogniser
+from model_utils.settings import NetworkSettings
+from model_utils.trainer import checkpoint
+from model_utils.trainer.checkpoint import Checkpoint
 
-Precision = Literal["float32", "int8"]
 Weights = Mapping[str, NDArray[Any]]
 
 FEATURES, FRAMES = "features", "frames"
@@ -34,11 +38,8 @@ LOG_PROBS, OUTPUT_FRAMES, CLASSES = "log_probs", "output_frames", "classes"
 OPSET, IR_VERSION = 18, 9
 """Old enough for the ONNX Runtime of 2023 (1.16)."""
 
-KERNELS = ((41, 11), (21, 11), (21, 11))
-STRIDES = ((2, 3), (2, 1), (2, 1))
-CEILING = 20.0
 EPSILON = 1e-5
-"""As in `networks.conv`, which cannot be imported without Paddle; a test holds them together."""
+"""Of all norms: the default of `networks.conv` and of Paddle, a test holds them together."""
 
 _GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2), "rnn": (0,)}
 """Where ONNX's gates stand among Paddle's: z r n of r z n, i o f c of i f c o."""
@@ -52,11 +53,69 @@ def build(recogniser: Recogniser, weights: Weights, precision: Precision) -> onn
 
     Args:
         recogniser: its sizes.
-        weights: by the names that they have in a checkpoint; of the shapes that the sizes ask for,
-            see `fitting`.
+        weights: by the names that they have in a checkpoint, of the shapes that `shapes` tells.
         precision: of the matrices.
     """
     return _Recogniser(recogniser, weights, precision).model()
+
+
+def shapes(recogniser: Recogniser) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight of a recogniser without a front end, by its name."""
+    sizes, found = recogniser.network, dict[str, tuple[int, ...]]()
+
+    def norm(name: str, width: int, kind: str) -> None:
+        layer = kind == "layer"
+        parts = ("weight", "bias") if layer else ("scale", "shift", "mean", "variance")
+        found.update({f"{name}.{part}": (width,) for part in parts})
+
+    channels = (KERNELS[0][1], *[sizes.conv_channels] * (sizes.num_conv_layers - 1))
+    for layer, before in enumerate(channels):
+        kernel = (KERNELS[0][0], 1) if layer == 0 else KERNELS[layer]
+        weight = f"conv.convolutions.{layer}.conv.weight"
+        found[weight] = (sizes.conv_channels, before, *kernel)
+        norm(f"conv.norms.{layer}", sizes.conv_channels, "batch")
+    width = sizes.conv_channels * output_bins(recogniser.num_bins, sizes.num_conv_layers)
+    rows = len(_GATES[sizes.rnn_type]) * sizes.rnn_layer_size
+    ends = _ends(sizes)
+    for layer in range(sizes.num_rnn_layers):
+        norm(f"rnn.norms.{layer}.norm", width, sizes.rnn_norm)
+        for end in ends:
+            prefix = f"rnn.layers.{layer}."
+            found[f"{prefix}weight_ih_l0{end}"] = (rows, width)
+            found[f"{prefix}weight_hh_l0{end}"] = (rows, sizes.rnn_layer_size)
+            found[f"{prefix}bias_ih_l0{end}"] = found[f"{prefix}bias_hh_l0{end}"] = (rows,)
+        width = len(ends) * sizes.rnn_layer_size
+    if sizes.lookahead and len(ends) == 1:
+        found["rnn.lookahead.conv.weight"] = (width, 1, sizes.lookahead + 1)
+    norm("rnn.output_norm.norm", width, sizes.rnn_norm)
+    layers = {"output": len(recogniser.vocabulary)}
+    if recogniser.head is not None:
+        layers["head.linear"] = len(recogniser.head.names)
+    for name, columns in layers.items():
+        found |= {f"{name}.weight": (width, columns), f"{name}.bias": (columns,)}
+    return found
+
+
+def weights_of(recogniser: Recogniser, saved: Checkpoint) -> Weights:
+    """The weights of a checkpoint, all that `build` needs and no others.
+
+    Raises:
+        InputError: they do not fit the sizes.
+    """
+    return checkpoint.fitting(saved, shapes(recogniser), _second_names(recogniser))
+
+
+def _second_names(recogniser: Recogniser) -> list[str]:
+    """Names under which Paddle lists the weights of the recurrent layers once more."""
+    layers, ends = range(recogniser.network.num_rnn_layers), _ends(recogniser.network)
+    cells = ("cell",) if len(ends) == 1 else ("cell_fw", "cell_bw")
+    parts = [f"{kind}_{of}h" for kind in ("weight", "bias") for of in "ih"]
+    return [f"rnn.layers.{n}.0.{cell}.{part}" for n in layers for cell in cells for part in parts]
+
+
+def _ends(sizes: NetworkSettings) -> tuple[str, ...]:
+    """What the names of a recurrent layer's weights end in, for each direction."""
+    return ("", "_reverse") if sizes.rnn_direction == "bidirectional" else ("",)
 
 
 @dataclass
@@ -71,9 +130,7 @@ class _Graph:
         """A node with one output: its name."""
         return self.add_several(operator, *inputs, count=1, **attributes)[0]
 
-    def add_several(
-        self, operator: str, *inputs: str, count: int, **attributes: Any
-    ) -> list[str]:
+    def add_several(self, operator: str, *inputs: str, count: int, **attributes: Any) -> list[str]:
         """A node with `count` outputs: their names."""
         names = [f"{self.prefix}{operator}{len(self.nodes)}_{i}" for i in range(count)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
@@ -200,9 +257,10 @@ class _Recogniser(_Graph):
     def directions(self, layer: int) -> list[list[NDArray[np.float32]]]:
         """Of each direction the weights of input and state, [gates, values], and their biases."""
         names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-        ends = ("", "_reverse") if self.settings.rnn_direction == "bidirectional" else ("",)
         prefix = f"rnn.layers.{layer}."
-        return [[self.weights[f"{prefix}{name}{end}"] for name in names] for end in ends]
+        return [
+            [self.weights[f"{prefix}{name}{end}"] for name in names] for end in _ends(self.settings)
+        ]
 
     def recurrent(self, layer: int, x: str, mask: str, frames: str) -> str:
         """[frames, batch, values] -> [frames, batch, units of all directions], padding zero."""

@@ -22,9 +22,12 @@ from data_utils.errors import InputError
 from data_utils.features import extract
 from data_utils.settings import FeatureSettings
 from decoders.greedy import greedy_decode
-from inference.engines import paddle_engine
+from inference.engines import engine_of, threads_of
+from inference.export import Export, is_export
+from inference.export import load as load_export
 from inference.front_end import FrontEnd
 from inference.settings import FrontEndSettings
+from model_utils import runtime
 from model_utils.front_end import split
 from model_utils.recogniser import Recogniser
 from model_utils.settings import DeviceSettings
@@ -46,27 +49,33 @@ class Transcript:
 
 
 class Predictor:
-    """Transcribes recordings with the model of one checkpoint.
+    """Transcribes recordings with the model of one checkpoint or export.
 
     Args:
-        model: path of a `.pdparams` file, or a checkpoint already read.
-        device: what to compute on; by default a GPU if there is one.
+        model: path of a `.pdparams` file or of an export's folder, or either of them already read.
+        device: what to compute on; by default a GPU if there is one. Exports are of the CPU.
         recogniser: what the checkpoint lacks, where it is weights alone.
-        observation: of a model with a front end of its own, the share of the unprocessed signal
-            that is kept, 0 to 1.
+        observation: with a front end, the share of the unprocessed signal that is kept, 0 to 1.
+        front_end: checkpoint of an enhancer or separator, in front of a recogniser that was trained
+            without one.
 
     Raises:
-        InputError: the checkpoint cannot be used, or is weights alone and no recogniser is given.
+        InputError: the model cannot be used, or is weights alone and no recogniser is given.
     """
 
     def __init__(
         self,
-        model: str | Path | Checkpoint,
+        model: str | Path | Checkpoint | Export,
         device: DeviceSettings | None = None,
         recogniser: Recogniser | None = None,
         observation: float = FrontEndSettings.observation,
+        front_end: Checkpoint | None = None,
     ) -> None:
-        saved = model if isinstance(model, Checkpoint) else checkpoint.load(model, optimizer=False)
+        if isinstance(model, str | Path):
+            is_folder = is_export(model)
+            model = load_export(model) if is_folder else checkpoint.load(model, optimizer=False)
+        exported = model if isinstance(model, Export) else None
+        saved = model.described if isinstance(model, Export) else model
         if recogniser is None:
             if saved.info is None:
                 raise InputError(
@@ -75,17 +84,24 @@ class Predictor:
                     f"--mean_std_path and the sizes it was trained with"
                 )
             recogniser = Recogniser.of(saved.info, str(saved.path))
-        before = None
         if recogniser.front_end is not None:
-            saved, before = split(saved, recogniser.front_end)
+            saved, front_end = split(saved, recogniser.front_end)
             recogniser = dataclasses.replace(recogniser, front_end=None)
         self.recogniser = recogniser
         """Without its front end, which is used by itself."""
         self.front_end: FrontEnd | None = None
         """What cleans recordings before the recogniser hears them."""
-        self.outputs = paddle_engine(saved, self.recogniser, device or DeviceSettings())
-        if before is not None:
-            self.front_end = FrontEnd(before, recogniser.features, observation)
+        device = device or DeviceSettings()
+        if exported is None or front_end is not None:
+            device = runtime.settled(device)
+        self.outputs = (
+            engine_of(saved, self.recogniser, device)
+            if exported is None
+            else exported.engine(threads_of(device))
+        )
+        if front_end is not None:
+            runtime.prepare(device)  # the recogniser may do without Paddle
+            self.front_end = FrontEnd(front_end, recogniser.features, observation)
 
     def transcribe(
         self, source: str | Path | bytes | ArrayLike, rate: int = SAMPLE_RATE

@@ -20,6 +20,30 @@ class ModelSettings:
     )
 
 
+Precision = Literal["float32", "int8"]
+"""Of the matrices of an exported network."""
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What tools/export_model.py writes, and where."""
+
+    output_dir: str = option("./models/infer", "folder that the export is written to")
+    precision: Precision = option(
+        "float32",
+        "numbers that the matrices are kept in; int8: a quarter of the size, faster, less exact",
+    )
+
+
+@dataclass(frozen=True)
+class ExportedSettings:
+    """A model as tools/export_model.py writes it."""
+
+    model_dir: str | None = option(
+        None, "folder of an export, used in place of a checkpoint; needs no Paddle"
+    )
+
+
 @dataclass(frozen=True)
 class EvaluationSettings:
     """What is scored, and how."""
@@ -105,5 +129,4 @@ INFERENCE_OPTIONS = (
     *DECODER_OPTIONS,
     Reserved("is_long_audio", (False,)),
     Reserved("to_an", (True,)),
-    Reserved("model_dir", ("./models/infer/",)),
 )

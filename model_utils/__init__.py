@@ -4,6 +4,7 @@ options.py      composes the settings of a command; importable without Paddle
 settings.py     the settings of network, optimisation and run
 recogniser.py   a recogniser as data: vocabulary, features, statistics, sizes
 outputs.py      what it says of a batch, whatever computes it
+recognition.py  what is recognised in a manifest, and counted
 corpus.py       what it is trained on and scored with
 enhancer.py     a speech enhancer as data: spectra, sizes
 separator.py    a source separator as data: parts of songs

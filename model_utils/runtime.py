@@ -16,6 +16,7 @@ What differs between the lines of Paddle, 2.6.2 and 3.3.1, is decided here: `kno
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -43,6 +44,9 @@ DISAGREE = 3
 
 # Crashes of a computation, which come again; SIGKILL (memory is gone) and SIGTERM may not.
 _CRASHES = {signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
+
+INSTALL_ENGINE = "make, or pip install onnxruntime, or --engine=plain; see docs/install.md"
+"""What to do where ONNX Runtime is missing."""
 
 INSTALL = "make, or pip install paddlepaddle==3.3.1; see docs/install.md"
 """What to do where Paddle is missing."""
@@ -84,14 +88,11 @@ def prepare(
     if util.find_spec("paddle") is None:
         raise InputError(f"PaddlePaddle is not installed; {INSTALL}")
     threads = settings.num_threads or default_threads()
-    missing = gpu_missing() if settings.use_gpu else ""
-    if settings.use_gpu and not missing:
+    if settled(settings).use_gpu:
         _set_environment(threads, onednn=False)
         paddle = _import_paddle()
         paddle.device.set_device("gpu")  # of several processes each gets its own
         return Device(paddle.device.get_device(), "plain", threads)
-    if settings.use_gpu:
-        print(f"use_gpu: {missing}; going on with the CPU, {threads} threads", file=sys.stderr)
     engine = "plain"
     if settings.engine == "auto" and network is not None:
         problem = known_wrong() or proved_wrong(network, num_bins, threads)
@@ -106,6 +107,19 @@ def prepare(
     paddle = _import_paddle()
     paddle.device.set_device("cpu")
     return Device("cpu", engine, threads)
+
+
+def settled(settings: DeviceSettings) -> DeviceSettings:
+    """The settings, their wish for a GPU given up where there is none, which is said in one line.
+
+    Of what is settled nothing is said again.
+    """
+    missing = gpu_missing() if settings.use_gpu else ""
+    if not missing:
+        return settings
+    threads = settings.num_threads or default_threads()
+    print(f"use_gpu: {missing}; going on with the CPU, {threads} threads", file=sys.stderr)
+    return dataclasses.replace(settings, use_gpu=False)
 
 
 def default_threads() -> int:

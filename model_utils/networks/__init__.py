@@ -9,6 +9,7 @@ head.py           one class for each utterance
 front_end.py      a mask network in front of the whole: power and magnitudes -> logits
 power_features.py power -> normalised features, with gradients
 r_transformer.py  magnitudes -> masks: R-Transformers, and an LSTM to compare with
+sizes.py          of the convolutions, and of what they leave; importable without Paddle
 settings.py       sizes of mask networks; importable without Paddle
 unet.py           a U-Net for each stem: magnitudes of a mixture -> masks
 """

@@ -1,8 +1,5 @@
 """Strided convolutions over (frequency, time), with batch statistics of valid frames alone.
 
-The sizes are those of Deep Speech 2 (Amodei et al. 2016, table 1): 41x11 with stride 2x3, then
-21x11 with stride 2x1.
-
 Padded frames never count: they are zero before every convolution, as silence beyond the clip's end
 would be, and they are left out of the batch statistics. With them in, an utterance's output would
 depend on its batch mates, and training and evaluation would drift apart.
@@ -14,30 +11,14 @@ from paddle.autograd import PyLayer, PyLayerContext
 from paddle.nn import functional
 
 from model_utils import distributed
-
-KERNELS = ((41, 11), (21, 11), (21, 11))
-STRIDES = ((2, 3), (2, 1), (2, 1))
-CEILING = 20.0
-"""Upper bound of the clipped ReLU."""
-
-
-def output_size(size: int | Tensor, kernel: int, stride: int) -> int | Tensor:
-    """Length of a convolution's output, its input padded by kernel // 2 at both ends."""
-    return (size + 2 * (kernel // 2) - kernel) // stride + 1
-
-
-def output_bins(num_bins: int, num_layers: int) -> int:
-    """Frequency bins that `num_layers` convolutions leave of `num_bins`."""
-    for (kernel, _), (stride, _) in zip(KERNELS[:num_layers], STRIDES, strict=False):
-        num_bins = int(output_size(num_bins, kernel, stride))
-    return num_bins
-
-
-def output_frames(frames: int, num_layers: int) -> int:
-    """Frames that `num_layers` convolutions leave of `frames`."""
-    for (_, kernel), (_, stride) in zip(KERNELS[:num_layers], STRIDES, strict=False):
-        frames = int(output_size(frames, kernel, stride))
-    return frames
+from model_utils.networks.sizes import (
+    CEILING,
+    KERNELS,
+    STRIDES,
+    output_bins,
+    output_frames,
+    output_size,
+)
 
 
 def time_taps(features: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ def save(
     with _room(folder), write_atomically(*paths) as temporaries:
         for state, temporary in zip(states.values(), temporaries, strict=True):
             paddle.save(dict(state), str(temporary))
-        hashes = dict(zip(states, map(_sha256, temporaries), strict=True))
+        hashes = dict(zip(states, map(sha256, temporaries), strict=True))
     with _room(folder), write_atomically(folder / f"{name}{INFO}") as (temporary,):
         text = json.dumps({**info, "files": hashes}, ensure_ascii=False, indent=1)
         temporary.write_text(text, encoding="utf-8")
@@ -225,7 +225,7 @@ def load(path: str | Path, *, optimizer: bool = True) -> Checkpoint:
         companion, expected = weights.with_suffix(suffix), hashes.get(suffix)
         if not companion.is_file():
             continue
-        if expected and _sha256(companion) != expected:
+        if expected and sha256(companion) != expected:
             raise InputError(
                 f"{companion}: does not belong to {weights.with_suffix(INFO).name} "
                 f"(SHA-256 differs); it is damaged or of another save, take another checkpoint"
@@ -365,23 +365,41 @@ def set_weights(network: "nn.Layer", checkpoint: Checkpoint) -> None:
         InputError: a weight is missing, too many, or of another shape.
     """
     wanted = weights_of(network)
+    shapes = {name: tuple(value.shape) for name, value in wanted.items()}
+    found = fitting(checkpoint, shapes, network.state_dict().keys())
     for name, value in wanted.items():
+        value.set_value(found[name])
+
+
+def fitting(
+    checkpoint: Checkpoint, shapes: Mapping[str, tuple[int, ...]], known: Collection[str]
+) -> dict[str, NDArray[np.float32]]:
+    """The weights of a checkpoint, which are those of a network's sizes.
+
+    Args:
+        checkpoint: as it was read.
+        shapes: of each weight that the network has, by name.
+        known: names that may be there too, see `weights_of`.
+
+    Raises:
+        InputError: a weight is missing, too many, or of another shape.
+    """
+    for name, shape in shapes.items():
         if name not in checkpoint.weights:
             raise InputError(f"{checkpoint.path}: no weight {name!r}; it is of another network")
         found = checkpoint.weights[name].shape
-        if tuple(found) != tuple(value.shape):
+        if found != shape:
             raise InputError(
                 f"{checkpoint.path}: {name} is {list(found)}, this network needs "
-                f"{list(value.shape)}; give the sizes it was trained with"
+                f"{list(shape)}; give the sizes it was trained with"
             )
-    surplus = sorted(checkpoint.weights.keys() - network.state_dict().keys())
+    surplus = sorted(checkpoint.weights.keys() - shapes.keys() - set(known))
     if surplus:
         raise InputError(
             f"{checkpoint.path}: weight {surplus[0]!r} has no place in this network; "
             f"give the sizes it was trained with"
         )
-    for name, value in wanted.items():
-        value.set_value(checkpoint.weights[name].astype("float32"))
+    return {name: checkpoint.weights[name].astype(np.float32) for name in shapes}
 
 
 def set_fitting_weights(
@@ -411,7 +429,8 @@ def set_fitting_weights(
     return left
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """The digest of a file, hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):

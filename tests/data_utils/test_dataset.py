@@ -276,7 +276,7 @@ def transcribed_features(
         heard.append(features[0])
         return Outputs(np.zeros((1, 1, 4), dtype=np.float32), np.array([1]))
 
-    monkeypatch.setattr(predictor, "paddle_engine", lambda *arguments: engine)
+    monkeypatch.setattr(predictor, "engine_of", lambda *arguments: engine)
     transcriber = predictor.Predictor(Checkpoint(audio, {}, None, None), recogniser=own)
     transcriber.transcribe(read_speech(audio, start=start, end=end).samples)
     if start is None:

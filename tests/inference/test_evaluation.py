@@ -36,7 +36,7 @@ def score(
     make_corpus: Callable[..., Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Score:
     """Scores a manifest of these utterances of the corpus; returns the message of the refusal."""
-    monkeypatch.setattr(predictor, "paddle_engine", lambda *arguments: blanks)
+    monkeypatch.setattr(predictor, "engine_of", lambda *arguments: blanks)
     corpus = make_corpus(["一二", "三"])
     deaf = Predictor(
         Checkpoint(Path("50.pdparams"), {}, None, None),

@@ -10,13 +10,20 @@ from tones import Corpus
 from data_utils.errors import InputError
 from data_utils.settings import FeatureSettings
 from inference.loading import load_predictor
-from inference.settings import FrontEndSettings, ModelSettings
+from inference.settings import ExportedSettings, FrontEndSettings, ModelSettings
 from model_utils.options import Options, parse
 from model_utils.settings import DeviceSettings, NetworkSettings
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-COMMAND = [ModelSettings, FrontEndSettings, NetworkSettings, FeatureSettings, DeviceSettings]
+COMMAND = [
+    ModelSettings,
+    ExportedSettings,
+    FrontEndSettings,
+    NetworkSettings,
+    FeatureSettings,
+    DeviceSettings,
+]
 
 
 def options(*argv: str) -> Options:

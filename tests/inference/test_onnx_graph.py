@@ -130,9 +130,7 @@ def test_batch_mates_do_not_matter(cell: str, precision: str) -> None:
         alone = engine(features[row : row + 1, :length], frames[row : row + 1])
         count = alone.frames[0]
         assert count == together.frames[row]
-        assert np.allclose(
-            alone.log_probs[0, :count], together.log_probs[row, :count], atol=2e-5
-        )
+        assert np.allclose(alone.log_probs[0, :count], together.log_probs[row, :count], atol=2e-5)
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])

@@ -25,7 +25,7 @@ def transcriber(
     make_corpus: Callable[..., Corpus], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., object]:
     """`Predictor.transcribe`, without an engine behind it."""
-    monkeypatch.setattr(predictor, "paddle_engine", lambda *arguments: None)
+    monkeypatch.setattr(predictor, "engine_of", lambda *arguments: None)
     corpus = make_corpus([])
     own = Recogniser(
         Vocabulary.load(corpus.vocabulary),

@@ -20,6 +20,7 @@ from data_utils.settings import BatchSettings, CorpusSettings
 from data_utils.text import Vocabulary
 from model_utils.corpus import open_corpus
 from model_utils.recogniser import Recogniser
+from model_utils.recognition import recognise, scoring_order
 from model_utils.runtime import Device
 from model_utils.settings import (
     LossSettings,
@@ -28,7 +29,7 @@ from model_utils.settings import (
     RunSettings,
     ScheduleSettings,
 )
-from model_utils.tasks.recognition import RecognitionTask, outputs_of, recognise, scoring_order
+from model_utils.tasks.recognition import RecognitionTask, outputs_of
 from model_utils.trainer import checkpoint
 from model_utils.trainer.loop import Trainer
 from scoring.error_rate import character_errors

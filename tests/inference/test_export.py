@@ -1,0 +1,227 @@
+"""Exports: what is written can be used without Paddle, and agrees with the checkpoint."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from models import save_models
+from tones import Corpus
+from workspace import HOME
+
+import infer
+from data_utils.errors import InputError
+from inference import Predictor, export, onnx_graph
+from inference.loading import load_predictor
+from inference.settings import ExportedSettings, FrontEndSettings, ModelSettings, Precision
+from model_utils.options import parse
+from model_utils.settings import DeviceSettings, NetworkSettings
+from model_utils.trainer import checkpoint
+from tools import export_model
+
+pytestmark = pytest.mark.usefixtures("prepared")
+
+WITHOUT_PADDLE = """
+import runpy, sys
+sys.modules["paddle"] = None  # importing it is an error now
+runpy.run_path({!r}, run_name="__main__")
+"""
+
+CPU = DeviceSettings(use_gpu=False, num_threads=1)
+PLAIN = DeviceSettings(use_gpu=False, num_threads=1, engine="plain")
+
+
+@pytest.fixture
+def corpus(make_corpus: Callable[..., Corpus]) -> Corpus:
+    return make_corpus(["一", "二三"])
+
+
+@pytest.fixture
+def model(corpus: Corpus) -> Path:
+    return save_models(corpus) / "recogniser" / "1.pdparams"
+
+
+@pytest.fixture
+def exported(model: Path, tmp_path: Path) -> Path:
+    return write(model, tmp_path / "export")
+
+
+def write(model: Path, folder: Path, precision: Precision = "float32") -> Path:
+    saved = checkpoint.load(model, optimizer=False)
+    recogniser = Predictor(saved, CPU).recogniser
+    export.write(saved, recogniser, folder, precision)
+    return folder
+
+
+def heard(corpus: Corpus) -> str:
+    return json.loads(Path(corpus.manifest).read_text("utf-8").splitlines()[0])["audio_filepath"]
+
+
+def test_checkpoint_export_and_plain_engine_agree(model: Path, exported: Path) -> None:
+    """The default engine and the switch that turns it off give the same numbers."""
+    predictors = [Predictor(model, CPU), Predictor(exported, CPU), Predictor(model, PLAIN)]
+    bins = predictors[0].recogniser.num_bins
+    features = np.random.default_rng(0).standard_normal((2, 50, bins)).astype(np.float32)
+    fast, from_disk, plain = (p.outputs(features, np.array([50, 31])) for p in predictors)
+    for found in (fast, from_disk):
+        assert found.frames.tolist() == plain.frames.tolist()
+        for row, count in enumerate(plain.frames):
+            assert np.allclose(
+                found.log_probs[row, :count], plain.log_probs[row, :count], atol=1e-4
+            )
+
+
+def test_the_switch_reaches(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it is an error now
+    Predictor(model, PLAIN)
+    with pytest.raises(InputError, match=r"ONNX Runtime cannot be imported .*--engine=plain"):
+        Predictor(model, CPU)
+
+
+def test_the_command_without_paddle(model: Path, corpus: Corpus, tmp_path: Path) -> None:
+    """Exported, and transcribed from the export and from the checkpoint: Paddle is not there."""
+    folder = tmp_path / "new" / "export"
+    texts = []
+    for command in (
+        ["tools/export_model.py", f"--resume_model={model}", f"--output_dir={folder}"],
+        ["infer.py", f"--model_dir={folder}", "--audio_path", heard(corpus), "--json"],
+        ["infer.py", f"--resume_model={model}", "--audio_path", heard(corpus), "--json"],
+        [
+            *("eval.py", f"--model_dir={folder}", f"--test_manifest={corpus.manifest}"),
+            f"--result_path={tmp_path / 'eval.txt'}",
+        ],
+    ):
+        program = WITHOUT_PADDLE.format(str(HOME / command[0]))
+        ran = subprocess.run(
+            [sys.executable, "-c", program, *command[1:]],
+            env={**os.environ, "PYTHONPATH": str(HOME)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        texts.append(ran.stdout)
+    assert json.loads(texts[1])["text"] == json.loads(texts[2])["text"]
+    assert texts[0].splitlines()[0].startswith(f"written: {folder / 'model.onnx'}, ")
+    assert "cer: " in texts[3]
+
+
+def test_int8_is_a_quarter_of_the_size(model: Path, tmp_path: Path) -> None:
+    saved = checkpoint.load(model, optimizer=False)
+    described = Predictor(saved, CPU).recogniser
+    network = NetworkSettings(num_conv_layers=1, conv_channels=2, rnn_layer_size=64)
+    large = checkpoint.Checkpoint(saved.path, {}, None, saved.info)
+    described = dataclasses.replace(described, network=network)
+    drawn = np.random.default_rng(0)
+    large.weights.update(
+        {
+            name: np.abs(drawn.standard_normal(shape)).astype(np.float32)
+            for name, shape in onnx_graph.shapes(described).items()
+        }
+    )
+    sizes = []
+    for precision in ("float32", "int8"):
+        export.write(large, described, tmp_path / precision, precision)
+        sizes.append((tmp_path / precision / export.GRAPH).stat().st_size)
+    assert sizes[1] < 0.35 * sizes[0]
+
+
+def test_what_is_damaged_is_refused(exported: Path) -> None:
+    graph = exported / export.GRAPH
+    content = graph.read_bytes()
+    graph.write_bytes(content[:-1] + b"?")
+    with pytest.raises(InputError, match=r"model\.onnx: does not belong to model\.json"):
+        Predictor(exported, CPU)
+    graph.unlink()
+    with pytest.raises(InputError, match=r"model\.onnx: file not found; .*export_model"):
+        Predictor(exported, CPU)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"export": 2}'])
+def test_another_description_is_refused(exported: Path, text: str) -> None:
+    (exported / export.DESCRIPTION).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"model\.json: .*export the model again"):
+        Predictor(exported, CPU)
+
+
+def test_nobodys_file_is_replaced(model: Path, exported: Path) -> None:
+    write(model, exported, "int8")  # an export is
+    own = exported / export.DESCRIPTION
+    own.write_text('{"mine": 1}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"model\.json"):
+        write(model, exported)
+    assert own.read_text("utf-8") == '{"mine": 1}'
+
+
+def test_weights_that_do_not_fit_are_refused(model: Path, tmp_path: Path) -> None:
+    saved = checkpoint.load(model, optimizer=False)
+    recogniser = Predictor(saved, CPU).recogniser
+    for change, message in (
+        ({"output.bias": np.zeros(99, np.float32)}, r"output\.bias is \[99\]"),
+        ({"another": np.zeros(1, np.float32)}, "'another' has no place"),
+    ):
+        other = checkpoint.Checkpoint(saved.path, {**saved.weights, **change}, None, saved.info)
+        with pytest.raises(InputError, match=message):
+            export.write(other, recogniser, tmp_path, "float32")
+    twice = "rnn.layers.0.0.cell_fw.weight_ih"  # as packages on Paddle save it
+    other = checkpoint.Checkpoint(saved.path, {**saved.weights, twice: np.ones(1)}, None, None)
+    export.write(other, recogniser, tmp_path, "float32")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("--resume_model=a", "leave one of it and --resume_model out"),
+        ("--engine=plain", "Paddle does not run exports"),
+        ("--rnn_layer_size=99", "was trained with 4"),
+    ],
+)
+def test_options_that_contradict_an_export(exported: Path, given: str, message: str) -> None:
+    settings = [ModelSettings, ExportedSettings, FrontEndSettings, NetworkSettings]
+    settings += [infer.FeatureSettings, DeviceSettings]
+    with pytest.raises(InputError, match=message):
+        load_predictor(parse("infer.py", settings, [f"--model_dir={exported}", given]))
+
+
+def test_an_export_stands_behind_a_front_end(model: Path, exported: Path, corpus: Corpus) -> None:
+    settings = [ModelSettings, ExportedSettings, FrontEndSettings, NetworkSettings]
+    settings += [infer.FeatureSettings, DeviceSettings]
+    front = f"--frontend={model.parents[1] / 'enhancer' / '1'}"
+    options = (f"--model_dir={exported}", f"--resume_model={model}")
+    found = [load_predictor(parse("infer.py", settings, [o, front])) for o in options]
+    texts = [predictor.transcribe(heard(corpus)) for predictor in found]
+    assert texts[0].text == texts[1].text
+    assert texts[0].confidence == pytest.approx(texts[1].confidence, abs=1e-4)
+
+
+def test_a_model_trained_behind_a_front_end_stays_a_checkpoint(model: Path, tmp_path: Path) -> None:
+    recogniser = Predictor(model, CPU).recogniser
+    recogniser = dataclasses.replace(recogniser, front_end=cast(Any, object()))
+    with pytest.raises(InputError, match="trained behind a front end"):
+        export.write(
+            checkpoint.load(model, optimizer=False), recogniser, tmp_path / "new", "float32"
+        )
+    assert not (tmp_path / "new").exists()
+
+
+def test_main_names_what_it_wrote(
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    argv = [f"--resume_model={model}", f"--output_dir={tmp_path / 'e'}", "--precision=int8"]
+    monkeypatch.setattr(sys, "argv", ["export_model.py", *argv])
+    export_model.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(", ")[0] for line in lines] == [
+        f"written: {tmp_path / 'e' / name}" for name in (export.GRAPH, export.DESCRIPTION)
+    ]
+    info = json.loads((tmp_path / "e" / export.DESCRIPTION).read_text("utf-8"))
+    assert (info["precision"], info["epoch"]) == ("int8", 1)
