@@ -21,6 +21,7 @@ TABLES = {
     "accuracy": "error rate against seconds of training, beside the same training in PyTorch",
     "enhancement": "speech enhancement: models, classical methods and none, on speech in noise",
     "features": "features, effects and resampling against other libraries, on one core",
+    "infer": "PyTorch, Paddle, ONNX Runtime, OpenVINO: float32 and int8 on one core; start-up",
     "loader": "train against fast_train: items per second, waiting, store size, memory",
     "noise": "error rates in noise, with and without front ends",
     "scale": "manifests of a thousand to ten million lines: time and memory",

@@ -1,7 +1,9 @@
 """What trained models are used for: recordings to text, to cleaner speech, to stems.
 
 predictor.py   Predictor: one recording or many to text
-engines.py     what computes log-probabilities: Paddle
+engines.py     what computes log-probabilities: ONNX Runtime or Paddle
+onnx_graph.py  a recogniser as an ONNX graph, from its sizes and weights
+export.py      the folder of a graph and its JSON, which needs no Paddle
 loading.py     from the options of a command to a predictor
 evaluation.py  scores a recogniser on manifests: the logic of eval.py
 

@@ -17,6 +17,8 @@ from model_utils.trainer.checkpoint import Checkpoint
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+    from model_utils.networks.deepspeech2 import DeepSpeech2
+
 
 class Engine(Protocol):
     """Padded features to what the network says of them."""
@@ -36,14 +38,27 @@ def paddle_engine(saved: Checkpoint, recogniser: Recogniser, settings: DeviceSet
     Raises:
         InputError: the weights do not fit the sizes.
     """
-    device = runtime.prepare(settings, recogniser.network, recogniser.num_bins)
+    network = paddle_network(saved, recogniser, settings)
 
+    # Imports Paddle, which the line above has set up.
     from model_utils.tasks.recognition import outputs_of
 
+    return lambda features, frames: outputs_of(network, features, frames)
+
+
+def paddle_network(
+    saved: Checkpoint, recogniser: Recogniser, settings: DeviceSettings
+) -> "DeepSpeech2":
+    """The network of a checkpoint in evaluation mode.
+
+    Raises:
+        InputError: the weights do not fit the sizes.
+    """
+    device = runtime.prepare(settings, recogniser.network, recogniser.num_bins)
     network = recogniser.build(device.is_fast)
     checkpoint.set_weights(network, saved)
     network.eval()
-    return lambda features, frames: outputs_of(network, features, frames)
+    return network
 
 
 def engine_of(saved: Checkpoint, recogniser: Recogniser, settings: DeviceSettings) -> Engine:

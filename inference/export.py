@@ -7,18 +7,22 @@ holds the SHA-256 of the graph, so that two exports are never mixed.
 
 import json
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_utils.atomic import check_place, write_atomically
 from data_utils.errors import InputError
-from inference.engines import Engine, onnx_session, session_engine
+from inference.engines import Engine, onnx_session, paddle_network, session_engine
 from inference.settings import Precision
 from model_utils.recogniser import Recogniser
+from model_utils.settings import DeviceSettings
 from model_utils.trainer.checkpoint import Checkpoint, sha256
 
 GRAPH, DESCRIPTION = "model.onnx", "model.json"
+PADDLE = "inference"
+"""Of Paddle's two files, whose suffixes are of its version."""
 
 FORMAT = 1
 """Of the folder; another one is not read."""
@@ -74,6 +78,23 @@ def write(saved: Checkpoint, recogniser: Recogniser, folder: Path, precision: Pr
         temporary.write_bytes(model.SerializeToString())
         info["files"] = {GRAPH: sha256(temporary)}
         other.write_text(json.dumps(info, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def write_for_paddle(saved: Checkpoint, recogniser: Recogniser, folder: Path) -> list[Path]:
+    """Write the network in Paddle's inference format into the folder of an export.
+
+    Raises:
+        InputError: Paddle is missing, or the weights do not fit.
+    """
+    network = paddle_network(saved, recogniser, DeviceSettings(use_gpu=False, engine="plain"))
+
+    # Imports Paddle, which the line above has set up.
+    from model_utils.tasks.recognition import save_for_inference
+
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder) as made:
+        save_for_inference(network, recogniser.num_bins, Path(made) / PADDLE)
+        parts = sorted(Path(made).iterdir())
+        return [part.replace(folder / part.name) for part in parts]
 
 
 def is_export(path: str | Path) -> bool:

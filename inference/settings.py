@@ -33,6 +33,9 @@ class ExportSettings:
         "float32",
         "numbers that the matrices are kept in; int8: a quarter of the size, faster, less exact",
     )
+    paddle_format: bool = option(
+        False, "write the network in Paddle's inference format too; needs Paddle"
+    )
 
 
 @dataclass(frozen=True)

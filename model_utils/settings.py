@@ -556,9 +556,9 @@ class DeviceSettings:
     )
     engine: Literal["auto", "plain"] = option(
         "auto",
-        "on CPU: auto is the fast engine if proved right here; plain is Paddle's own layers",
-        when="`plain` where you suspect the fast engine; see [the engine on "
-        "CPU](#the-engine-on-cpu)",
+        "on CPU: auto trains with the fast engine if proved right here, and uses recognisers with "
+        "ONNX Runtime; plain is Paddle's own layers for both",
+        when="`plain` where you suspect the other; see [the engine on CPU](#the-engine-on-cpu)",
     )
     num_threads: int | None = option(
         None,

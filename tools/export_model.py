@@ -26,8 +26,11 @@ def main() -> None:
     recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
     folder = Path(settings.output_dir)
     export.write(saved, recogniser, folder, settings.precision)
-    for name in (export.GRAPH, export.DESCRIPTION):
-        print(f"written: {folder / name}, {(folder / name).stat().st_size / 1e6:.1f} MB")
+    written = [folder / export.GRAPH, folder / export.DESCRIPTION]
+    if settings.paddle_format:
+        written += export.write_for_paddle(saved, recogniser, folder)
+    for path in written:
+        print(f"written: {path}, {path.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -237,5 +237,6 @@ class ConvolutionStack(nn.Layer):
             lengths = output_size(lengths, KERNELS[layer][1], STRIDES[layer][1])
             x = self.convolutions[layer](x)
             x = self.norms[layer](x, frame_mask(lengths, x.shape[3]).unsqueeze([1, 2]))
-        x = x[:, :, :, : output_frames(frames, self.num_layers)]
+        if self.compile_convolutions:
+            x = x[:, :, :, : output_frames(frames, self.num_layers)]
         return x.transpose([0, 3, 1, 2]).flatten(2), lengths

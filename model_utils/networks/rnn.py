@@ -90,8 +90,8 @@ class RecurrentStack(nn.Layer):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x [batch, frames, input_width], lengths [batch] -> [batch, frames, output_width]."""
         mask = frame_mask(lengths, x.shape[1])
-        for norm, layer in zip(self.norms, self.layers, strict=True):
-            x = self.dropout(norm(x, mask))
+        for number, layer in enumerate(self.layers):  # Paddle's export knows no strict zip
+            x = self.dropout(self.norms[number](x, mask))
             if self.has_fast_gru:
                 x = gru(layer, x, lengths)
             else:

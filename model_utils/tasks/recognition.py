@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
 from numpy.typing import NDArray
-from paddle import Tensor
+from paddle import Tensor, nn
 
 from data_utils.dataset import Batch
 from data_utils.settings import BatchSettings
@@ -50,6 +51,42 @@ def outputs_of(
 
 ALL_BLANK = 0.99
 """A network with a larger share of blanks than this writes next to nothing."""
+
+
+class _Saved(nn.Layer):
+    """What `outputs_of` computes, as a layer that Paddle can write down."""
+
+    def __init__(self, network: DeepSpeech2) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: Tensor, frames: Tensor) -> tuple[Tensor, ...]:
+        """float32 [batch, frames, bins], int64 [batch] -> log-probabilities, frames, classes."""
+        logits, lengths, scores = self.network.outputs(features, frames)
+        log_probs = paddle.nn.functional.log_softmax(logits)
+        if scores is None:
+            return log_probs, lengths
+        return log_probs, lengths, scores.argmax(axis=-1)
+
+
+def save_for_inference(network: DeepSpeech2, num_bins: int, path: Path) -> None:
+    """Write a network in Paddle's inference format, for any batch and length.
+
+    Args:
+        network: in evaluation mode, its convolutions not compiled.
+        num_bins: feature bins of a frame.
+        path: of the files without their suffixes, which are of Paddle's version.
+    """
+    spec = paddle.static.InputSpec
+    inputs = [
+        spec([None, None, num_bins], "float32", "features"),
+        spec([None], "int64", "frames"),
+    ]
+    layer = _Saved(network)
+    layer.eval()
+    paddle.jit.save(
+        paddle.jit.to_static(layer, input_spec=inputs, full_graph=True), path.as_posix()
+    )
 
 
 class RecognitionTask(BatchedTask[Batch]):
