@@ -65,7 +65,9 @@ def measure(options: Options) -> Report:
         raise InputError("--model and --test_manifest belong together: give both or neither")
     pythons: dict[str, Path] = {}
     if options[PeerSettings].peers:
-        pythons = {who: environment(what[1].partition("==")[0], what) for who, what in REQUIREMENTS.items()}
+        pythons = {
+            who: environment(what[1].partition("==")[0], what) for who, what in REQUIREMENTS.items()
+        }
     report = Report(versions=versions_of("onnx", "onnxruntime"))
     if pythons:
         report.peers = dict(what[1].split("==") for what in REQUIREMENTS.values())

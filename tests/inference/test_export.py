@@ -17,6 +17,8 @@ from workspace import HOME
 
 import infer
 from data_utils.errors import InputError
+from data_utils.features import read_features
+from decoders.greedy import greedy_decode
 from inference import Predictor, export, onnx_graph
 from inference.loading import load_predictor
 from inference.settings import ExportedSettings, FrontEndSettings, ModelSettings, Precision
@@ -225,3 +227,77 @@ def test_main_names_what_it_wrote(
     ]
     info = json.loads((tmp_path / "e" / export.DESCRIPTION).read_text("utf-8"))
     assert (info["precision"], info["epoch"]) == ("int8", 1)
+
+
+PADDLE_READS = """
+import sys
+import numpy as np
+import paddle
+network = paddle.jit.load(sys.argv[1])
+network.eval()
+for number in range(2):
+    given = np.load(f"given{number}.npz")
+    log_probs, frames = network(*(paddle.to_tensor(given[key]) for key in ("features", "frames")))
+    np.savez(f"found{number}.npz", log_probs=log_probs.numpy(), frames=frames.numpy())
+"""
+
+
+def test_paddle_reads_its_own_format(model: Path, tmp_path: Path) -> None:
+    """Both in processes of their own: oneDNN, which is on in this one, cannot run the program."""
+    folder, engine = tmp_path / "export", Predictor(model, PLAIN).outputs
+    bins = Predictor(model, PLAIN).recogniser.num_bins
+    wanted = []
+    for number, lengths in enumerate(((50,), (31, 17, 9))):
+        shape = (len(lengths), max(lengths), bins)
+        features = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        np.savez(tmp_path / f"given{number}.npz", features=features, frames=np.array(lengths))
+        wanted.append(engine(features, np.array(lengths)))
+    export_it = [str(HOME / "tools" / "export_model.py"), f"--resume_model={model}"]
+    for command in (
+        [*export_it, f"--output_dir={folder}", "--paddle_format"],
+        ["-c", PADDLE_READS, str(folder / export.PADDLE)],
+    ):
+        ran = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(HOME), "FLAGS_use_mkldnn": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+    names = sorted(path.stem for path in folder.iterdir())
+    assert names == ["inference", "inference", "model", "model"]
+    for number, outputs in enumerate(wanted):
+        with np.load(tmp_path / f"found{number}.npz") as found:
+            assert found["frames"].tolist() == outputs.frames.tolist()
+            for row, count in enumerate(outputs.frames):
+                assert np.allclose(
+                    found["log_probs"][row, :count], outputs.log_probs[row, :count], atol=1e-4
+                )
+
+
+@pytest.mark.parametrize("page", ["export.md", "export.zh.md"])
+def test_the_program_on_the_page(
+    page: str,
+    model: Path,
+    corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It writes what infer.py does, for features of any sound that the model answers to."""
+    write(model, tmp_path / "models" / "infer")
+    monkeypatch.chdir(tmp_path)
+    text = (HOME / "docs" / page).read_text("utf-8")
+    program = text.partition("```python\n")[2].partition("```")[0]
+    predictor = Predictor(model, CPU)
+    features = read_features(heard(corpus), corpus.features)
+    np.save("features.npy", features)
+    outputs = predictor.outputs(
+        predictor.recogniser.normalizer(features)[np.newaxis], np.array([len(features)])
+    )
+    wanted = greedy_decode(outputs.log_probs[0, : outputs.frames[0]]).ids
+    exec(program, {})
+    said = capsys.readouterr().out.rstrip("\n")
+    assert said == "".join(predictor.recogniser.vocabulary.tokens[i] for i in wanted)
