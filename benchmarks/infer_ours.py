@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,8 @@ def seconds(clip: str, result: str) -> float:
 
 def weights_to_npz(model: str, path: str) -> None:
     """The weights of a checkpoint as a file of NumPy's own, for peers."""
-    np.savez(path, **checkpoint.load(model, optimizer=False).weights)
+    weights: dict[str, Any] = checkpoint.load(model, optimizer=False).weights
+    np.savez(path, **weights)
 
 
 def make_checkpoint(path: str, tokens: int, units: int) -> None:

@@ -239,7 +239,7 @@ class _Recogniser(_Graph):
         mask = self.add("Transpose", mask, perm=[1, 0])
         return x, self.add("Unsqueeze", mask, self.whole(2)), frames
 
-    def affine(self, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def affine(self, norm: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """Scale and shift [channels] that a batch norm comes to in evaluation."""
         part = {name: self.weights[f"{norm}.{name}"] for name in ("scale", "shift", "mean")}
         scale = part["scale"] / np.sqrt(self.weights[f"{norm}.variance"] + np.float32(EPSILON))

@@ -34,6 +34,18 @@ def test_features(measured: Command) -> None:
     assert [figure.split(":")[0] for figure in figures] == [f"effect {name}" for name in effects]
 
 
+def test_infer(measured: Command) -> None:
+    options = ("--peers=False", "--sizes=8", "--clip_seconds=1", "--rounds=1")
+    figures = measured("infer", *options)
+    assert [figure.split(":")[0] for figure in figures] == [
+        f"start-up 8 {way}" for way in ("checkpoint", "export, float32")
+    ]
+
+
+def test_infer_needs_both_for_error_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "belong together" in refusal(monkeypatch, "infer", "--model=a.pdparams")
+
+
 def test_scale(measured: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scale, "LARGE", 200)
     figures = measured("scale", "--lines=100,300")
