@@ -120,11 +120,12 @@ def _opened(options: Options) -> "tuple[dict[str, Predictor], dict[str, FrontEnd
     """The recognisers and the front ends, by name."""
     from inference.front_end import FrontEnd
     from inference.predictor import Predictor
+    from model_utils import runtime
     from model_utils.trainer import checkpoint
     from model_utils.trainer.checkpoint import newest
 
     settings = options[NoiseSettings]
-    device = options[DeviceSettings]
+    device = runtime.settled(options[DeviceSettings])
     predictors = {
         name: Predictor(newest(path), device)
         for name, path in zip(names(settings.models), settings.models, strict=True)
@@ -139,6 +140,8 @@ def _opened(options: Options) -> "tuple[dict[str, Predictor], dict[str, FrontEnd
     if len(kinds) > 1:
         raise InputError("--models: of different features; measure them one by one")
     [features] = kinds
+    if settings.frontends:
+        runtime.prepare(device)  # recognisers may do without Paddle
     fronts = {
         name: FrontEnd(checkpoint.load(newest(path), optimizer=False), features, observation=0.0)
         for name, path in zip(names(settings.frontends), settings.frontends, strict=True)
