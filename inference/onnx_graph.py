@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from inference.settings import Precision
 from model_utils.networks.sizes import CEILING, KERNELS, STRIDES, output_bins
@@ -120,11 +120,13 @@ def _ends(sizes: NetworkSettings) -> tuple[str, ...]:
 
 @dataclass
 class _Graph:
-    """Nodes and constants as they are added; values are known by their names."""
+    """A graph that grows; values are known by their names.
+
+    Constants are written where they stay: onnx's helpers would copy all weights twice.
+    """
 
     prefix: str = ""
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: list[onnx.TensorProto] = field(default_factory=list)
+    proto: onnx.GraphProto = field(default_factory=onnx.GraphProto)
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """A node with one output: its name."""
@@ -132,15 +134,18 @@ class _Graph:
 
     def add_several(self, operator: str, *inputs: str, count: int, **attributes: Any) -> list[str]:
         """A node with `count` outputs: their names."""
-        names = [f"{self.prefix}{operator}{len(self.nodes)}_{i}" for i in range(count)]
-        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
+        names = [f"{self.prefix}{operator}{len(self.proto.node)}_{i}" for i in range(count)]
+        self.proto.node.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names
 
     def constant(self, values: Any, kind: Any = np.float32) -> str:
         """A constant tensor: its name."""
-        name = f"{self.prefix}constant{len(self.constants)}"
-        array = np.ascontiguousarray(values, dtype=kind).reshape(np.shape(values))
-        self.constants.append(numpy_helper.from_array(array, name))
+        name = f"{self.prefix}constant{len(self.proto.initializer)}"
+        array = np.asarray(values, dtype=np.dtype(kind).newbyteorder("<"))
+        tensor = self.proto.initializer.add()
+        tensor.name, tensor.dims[:] = name, array.shape
+        tensor.data_type = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+        tensor.raw_data = array.tobytes()
         return name
 
     def whole(self, *values: int) -> str:
@@ -156,7 +161,9 @@ class _Recogniser(_Graph):
     """The graph of a whole network, see `build`."""
 
     def __init__(self, recogniser: Recogniser, weights: Weights, precision: Precision) -> None:
-        super().__init__()
+        opsets = [helper.make_opsetid("", OPSET)]
+        self.whole_model = onnx.ModelProto(ir_version=IR_VERSION, opset_import=opsets)
+        super().__init__(proto=self.whole_model.graph)
         self.recogniser = recogniser
         self.settings = recogniser.network
         self.weights = weights
@@ -191,13 +198,14 @@ class _Recogniser(_Graph):
             helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", "frames", bins]),
             helper.make_tensor_value_info(FRAMES, TensorProto.INT64, ["batch"]),
         ]
-        graph = helper.make_graph(self.nodes, "deepspeech2", inputs, outputs, self.constants)
-        opsets = [helper.make_opsetid("", OPSET)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        self.proto.name = "deepspeech2"
+        self.proto.input.extend(inputs)
+        self.proto.output.extend(outputs)
+        return self.whole_model
 
     def name(self, value: str, name: str) -> None:
         """Give an output its name."""
-        self.nodes.append(helper.make_node("Identity", [value], [name]))
+        self.proto.node.append(helper.make_node("Identity", [value], [name]))
 
     def mask(self, frames: str, longest: str) -> str:
         """1 at valid frames, 0 in the padding: float32 [batch, longest]."""
@@ -318,20 +326,16 @@ class _Recogniser(_Graph):
         shown = [body.add("Identity", value) for value in after[::per_cell]]
         scanned = [name for name, _ in steps] + [name for _, name in steps]
         both = list(range(count))  # 1 is backwards, as the second direction
-        body_graph = helper.make_graph(
-            body.nodes,
-            "frame",
-            [_value(name) for name in (*first, *scanned)],
-            [_value(name) for name in (*after, *shown)],
-            body.constants,
-        )
+        body.proto.name = "frame"
+        body.proto.input.extend(map(_value, (*first, *scanned)))
+        body.proto.output.extend(map(_value, (*after, *shown)))
         found = self.add_several(
             "Scan",
             *[zero] * len(first),
             *gates,
             *[mask] * count,
             count=len(after) + count,
-            body=body_graph,
+            body=body.proto,
             num_scan_inputs=2 * count,
             scan_input_directions=[*both, *both],
             scan_output_directions=both,
