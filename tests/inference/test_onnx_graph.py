@@ -46,7 +46,7 @@ def recogniser(with_head: bool = False, **sizes: Any) -> Recogniser:
 def network_of(made: Recogniser, seed: int = 0, size: float = 0.5) -> DeepSpeech2:
     """With weights of that size, and running statistics that nothing leaves as they were made."""
     paddle.seed(seed)
-    network = made.build(compile_convolutions=False)
+    network = made.build(fast=False)
     rng = np.random.default_rng(seed)
     for name, value in checkpoint.weights_of(network).items():
         drawn = rng.standard_normal(value.shape).astype(np.float32)
