@@ -9,6 +9,7 @@ from benchmarks.answering import answer
 from benchmarks.train_ours import Training, write_batch
 from data_utils.manifest import Manifest
 from data_utils.settings import BatchSettings, CorpusSettings
+from model_utils.recognition import scoring_order
 from scoring.error_rate import ErrorCounts, character_errors
 
 
@@ -23,10 +24,6 @@ class Epochs:
         """
         self.folder, self.epoch = Path(folder), 0
         self.training = Training(arguments)
-
-        # Imports Paddle, which is set up now.
-        from model_utils.tasks.recognition import scoring_order
-
         options, recogniser = self.training.job.options, self.training.task.recogniser
         self.vocabulary = recogniser.vocabulary
         manifest = options[CorpusSettings].dev_manifest
