@@ -42,6 +42,26 @@ def write_atomically(*paths: str | Path) -> Iterator[list[Path]]:
                 temporary.unlink()
 
 
+@contextlib.contextmanager
+def room(folder: Path, what: str) -> Iterator[None]:
+    """What goes wrong while the block fills files of `folder`, a full disk say, told in one line.
+
+    Args:
+        folder: what is written into.
+        what: is written there.
+
+    Raises:
+        InputError: the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{folder}: the {what} cannot be written ({error.strerror or error}); make room, "
+            f"what was saved before is whole"
+        ) from None
+
+
 def check_place(*paths: str | Path, kind: re.Pattern[bytes] | None = None) -> None:
     """Refuse places that cannot be written, before hours are spent on what was to be put there.
 

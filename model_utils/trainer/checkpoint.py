@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.atomic import write_atomically
+from data_utils.atomic import room, write_atomically
 from data_utils.errors import InputError
 
 if TYPE_CHECKING:  # a checkpoint is read before Paddle is set up and imported
@@ -95,28 +95,16 @@ def save(
             )
     states = {WEIGHTS: weights} | ({} if optimizer is None else {OPTIMIZER: optimizer})
     paths = [folder / f"{name}{suffix}" for suffix in states]
-    with _room(folder), write_atomically(*paths) as temporaries:
+    with room(folder, "checkpoint"), write_atomically(*paths) as temporaries:
         for state, temporary in zip(states.values(), temporaries, strict=True):
             paddle.save(dict(state), str(temporary))
         hashes = dict(zip(states, map(sha256, temporaries), strict=True))
-    with _room(folder), write_atomically(folder / f"{name}{INFO}") as (temporary,):
+    with room(folder, "checkpoint"), write_atomically(folder / f"{name}{INFO}") as (temporary,):
         text = json.dumps({**info, "files": hashes}, ensure_ascii=False, indent=1)
         temporary.write_text(text, encoding="utf-8")
     if optimizer is None:  # that of an earlier set of this name is not of these weights
         (folder / f"{name}{OPTIMIZER}").unlink(missing_ok=True)
     return paths[0]
-
-
-@contextlib.contextmanager
-def _room(folder: Path) -> Iterator[None]:
-    """What goes wrong while the block writes, said in one line."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{folder}: the checkpoint cannot be written ({error.strerror or error}); make room, "
-            f"what was saved before is whole"
-        ) from None
 
 
 def sweep(folder: Path, before: float) -> None:
@@ -197,7 +185,8 @@ def _described(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 def amend(path: Path, **changes: Any) -> None:
     """Change entries of the JSON beside the weights at `path`; weights and optimizer stay."""
     info = read_info(path)
-    with _room(path.parent), write_atomically(path.with_suffix(INFO)) as (temporary,):
+    target = path.with_suffix(INFO)
+    with room(path.parent, "checkpoint"), write_atomically(target) as (temporary,):
         text = json.dumps({**(info or {}), **changes}, ensure_ascii=False, indent=1)
         temporary.write_text(text, encoding="utf-8")
 
@@ -399,7 +388,7 @@ def fitting(
             f"{checkpoint.path}: weight {surplus[0]!r} has no place in this network; "
             f"give the sizes it was trained with"
         )
-    return {name: checkpoint.weights[name].astype(np.float32) for name in shapes}
+    return {name: checkpoint.weights[name].astype(np.float32, copy=False) for name in shapes}
 
 
 def set_fitting_weights(
@@ -421,7 +410,7 @@ def set_fitting_weights(
         found = checkpoint.weights.get(name)
         fits = found is not None and found.shape == tuple(value.shape)
         if found is not None and fits and name.partition(".")[0] not in new_layers:
-            value.set_value(found.astype("float32"))
+            value.set_value(found.astype(np.float32, copy=False))
         else:
             left.append(name)
     if len(left) == len(wanted):

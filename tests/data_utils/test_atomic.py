@@ -1,10 +1,11 @@
+import errno
 import os
 import re
 from pathlib import Path
 
 import pytest
 
-from data_utils.atomic import check_place, write_atomically
+from data_utils.atomic import check_place, room, write_atomically
 from data_utils.errors import InputError
 
 
@@ -48,6 +49,17 @@ def test_a_place_is_checked_without_a_trace(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"cannot be written \(.*\); choose another place"):
             check_place(place)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_full_disk_is_told_in_one_line_and_leaves_what_stood_there(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old", encoding="utf-8")
+    with (
+        pytest.raises(InputError, match=r"the list cannot be written \(No space.*\); make room"),
+        room(tmp_path, "list"),
+        write_atomically(tmp_path / "a"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert [path.read_text("utf-8") for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_a_file_of_another_kind_is_not_replaced(tmp_path: Path) -> None:

@@ -370,6 +370,15 @@ def test_weights_of_another_network_are_named() -> None:
         assert np.array_equal(value.numpy(), before[name]), "nothing was set by halves"
 
 
+def test_weights_that_fit_are_not_copied() -> None:
+    """A large network would stand in memory twice."""
+    whole, half = np.zeros((3, 2), np.float32), np.zeros(2, np.float16)
+    saved = checkpoint.Checkpoint(Path("1.pdparams"), {"a": whole, "b": half}, None, None)
+    found = checkpoint.fitting(saved, {"a": (3, 2), "b": (2,)}, ())
+    assert np.shares_memory(found["a"], whole)
+    assert found["b"].dtype == np.float32
+
+
 def test_pretraining_takes_what_fits() -> None:
     network = Network()
     before = network.output.weight.numpy().copy()
