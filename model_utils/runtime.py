@@ -45,8 +45,11 @@ DISAGREE = 3
 # Crashes of a computation, which come again; SIGKILL (memory is gone) and SIGTERM may not.
 _CRASHES = {signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
 
-INSTALL_ENGINE = "make, or pip install onnxruntime, or --engine=plain; see docs/install.md"
-"""What to do where ONNX Runtime is missing."""
+INSTALL_ENGINE = (
+    "make, or pip install onnx onnxruntime (--engine=plain uses checkpoints without them); "
+    "see docs/install.md"
+)
+"""What to do where ONNX or ONNX Runtime is missing."""
 
 INSTALL = "make, or pip install paddlepaddle==3.3.1; see docs/install.md"
 """What to do where Paddle is missing."""
@@ -156,6 +159,8 @@ def known_wrong() -> str:
 
 def gpu_missing() -> str:
     """Why there is no GPU to compute on; empty if there is one."""
+    if util.find_spec("paddle") is None:
+        return "PaddlePaddle is not installed"
     if not paddle_version().startswith("paddlepaddle-gpu"):
         return f"{paddle_version()} is a CPU build"
     return "" if visible_gpus() else "no GPU is visible"

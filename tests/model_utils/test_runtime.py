@@ -73,6 +73,11 @@ def test_a_cpu_build_has_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime.gpu_missing() == "paddlepaddle 9.9 is a CPU build"
 
 
+def test_a_paddle_that_is_not_there_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "paddle", None)  # importing it is an error now
+    assert runtime.gpu_missing() == "PaddlePaddle is not installed"
+
+
 @pytest.mark.parametrize(
     ("answer", "missing"),
     [("2\n", ""), ("0\n", "no GPU is visible"), ("", "no GPU is visible")],
