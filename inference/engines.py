@@ -1,5 +1,7 @@
 """What computes log-probabilities, and classes. An engine is imported where it is chosen."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -87,12 +89,29 @@ def onnx_engine(saved: Checkpoint, recogniser: Recogniser, threads: int) -> Engi
     """The network of a checkpoint as a graph in memory, run by ONNX Runtime.
 
     Raises:
-        InputError: the weights do not fit the sizes.
+        InputError: the weights do not fit the sizes, or ONNX or its runtime is not installed.
     """
-    from inference import onnx_graph
+    with installed():
+        from inference import onnx_graph
 
     graph = onnx_graph.build(recogniser, onnx_graph.weights_of(recogniser, saved), "float32")
     return session_engine(onnx_session(graph.SerializeToString(), threads))
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[None]:
+    """Around the imports of ONNX, which makes graphs, and of its runtime, which computes them.
+
+    Raises:
+        InputError: what the block imports is missing.
+    """
+    try:
+        yield
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"ONNX or ONNX Runtime cannot be imported ({reason}); {runtime.INSTALL_ENGINE}"
+        ) from None
 
 
 def onnx_session(graph: bytes | Path, threads: int) -> "InferenceSession":
@@ -101,12 +120,8 @@ def onnx_session(graph: bytes | Path, threads: int) -> "InferenceSession":
     Raises:
         InputError: ONNX Runtime is not installed, or cannot read the graph.
     """
-    try:
+    with installed():
         import onnxruntime
-    except ImportError as error:
-        raise InputError(
-            f"ONNX Runtime cannot be imported ({error}); {runtime.INSTALL_ENGINE}"
-        ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -123,6 +138,7 @@ def session_engine(session: "InferenceSession") -> Engine:
     """A session of a graph as `onnx_graph` makes it."""
 
     def compute(features: NDArray[np.float32], frames: NDArray[np.int64]) -> Outputs:
-        return Outputs(*session.run(None, {"features": features, "frames": frames}))
+        counts = frames.astype(np.int64, copy=False)  # NumPy 1 counts in int32 on Windows
+        return Outputs(*session.run(None, {"features": features, "frames": counts}))
 
     return compute

@@ -120,7 +120,7 @@ class Predictor:
         settings = self.recogniser.features
         power = None if self.front_end is None else self.front_end.power
         features = self.recogniser.normalizer(_features(source, rate, settings, power))
-        outputs = self.outputs(features[np.newaxis], np.array([len(features)]))
+        outputs = self.outputs(features[np.newaxis], np.array([len(features)], np.int64))
         decoded = greedy_decode(outputs.log_probs[0, : outputs.frames[0]])
         text = self.recogniser.vocabulary.decode(decoded.ids)
         head, classes = self.recogniser.head, {}
