@@ -35,9 +35,7 @@ def load_predictor(options: Options) -> Predictor:
     model, front = options[ModelSettings], options[FrontEndSettings]
     exported = _exported(options)
     saved = exported.described if exported else checkpoint.load(model.resume_model, optimizer=False)
-    recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
-    if saved.info is not None:
-        _check(recogniser, model, str(saved.path))
+    recogniser = recogniser_of(options, saved)
     _check_front_end(options, recogniser)
     before = None
     if front.frontend is not None:
@@ -62,7 +60,31 @@ def _exported(options: Options) -> Export | None:
             f"--engine=plain: Paddle does not run exports; leave the option out, or give the "
             f"checkpoint as --resume_model in place of --model_dir={folder}"
         )
+    has_front_end = options[FrontEndSettings].frontend is not None  # it may use a GPU
+    if "use_gpu" in options.given and options[DeviceSettings].use_gpu and not has_front_end:
+        raise InputError(
+            f"--use_gpu=True: exports run on the CPU; leave the option out, or give the "
+            f"checkpoint as --resume_model in place of --model_dir={folder}"
+        )
     return load_export(folder)
+
+
+def recogniser_of(options: Options, saved: Checkpoint) -> Recogniser:
+    """The recogniser of a checkpoint or of an export's description.
+
+    Args:
+        options: vocabulary and statistics among them are compared with those that `saved` carries,
+            and make up for them where it is weights alone.
+        saved: as it was read.
+
+    Raises:
+        InputError: something given contradicts what `saved` carries, or is needed and missing.
+    """
+    model = options[ModelSettings]
+    recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
+    if saved.info is not None:
+        _check(recogniser, model, str(saved.path))
+    return recogniser
 
 
 def _check_front_end(options: Options, recogniser: Recogniser) -> None:
