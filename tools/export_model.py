@@ -19,16 +19,17 @@ def main() -> None:
     model, settings = options[ModelSettings], options[ExportSettings]
 
     from inference import export
-    from model_utils.recogniser import resolve
+    from inference.loading import recogniser_of
     from model_utils.trainer import checkpoint
 
     saved = checkpoint.load(model.resume_model, optimizer=False)
-    recogniser = resolve(options, saved, model.vocab_path, model.mean_std_path)
-    folder = Path(settings.output_dir)
-    export.write(saved, recogniser, folder, settings.precision)
-    written = [folder / export.GRAPH, folder / export.DESCRIPTION]
-    if settings.paddle_format:
-        written += export.write_for_paddle(saved, recogniser, folder)
+    written = export.write(
+        saved,
+        recogniser_of(options, saved),
+        Path(settings.output_dir),
+        settings.precision,
+        settings.paddle_format,
+    )
     for path in written:
         print(f"written: {path}, {path.stat().st_size / 1e6:.2f} MB")
 

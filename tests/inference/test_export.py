@@ -1,6 +1,8 @@
 """Exports: what is written can be used without Paddle, and agrees with the checkpoint."""
 
 import dataclasses
+import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -16,14 +18,19 @@ from tones import Corpus
 from workspace import HOME
 
 import infer
+import inference
 from data_utils.errors import InputError
 from data_utils.features import read_features
+from data_utils.normalizer import Normalizer
 from decoders.greedy import greedy_decode
 from inference import Predictor, export, onnx_graph
 from inference.loading import load_predictor
 from inference.settings import ExportedSettings, FrontEndSettings, ModelSettings, Precision
 from model_utils.options import parse
+from model_utils.recogniser import Recogniser
+from model_utils.runtime import paddle_version
 from model_utils.settings import DeviceSettings, NetworkSettings
+from model_utils.tasks import recognition
 from model_utils.trainer import checkpoint
 from tools import export_model
 
@@ -54,11 +61,17 @@ def exported(model: Path, tmp_path: Path) -> Path:
     return write(model, tmp_path / "export")
 
 
-def write(model: Path, folder: Path, precision: Precision = "float32") -> Path:
+def write(
+    model: Path, folder: Path, precision: Precision = "float32", paddle_format: bool = False
+) -> Path:
     saved = checkpoint.load(model, optimizer=False)
-    recogniser = Predictor(saved, CPU).recogniser
-    export.write(saved, recogniser, folder, precision)
+    recogniser = Recogniser.of(saved.info or {}, str(model))
+    export.write(saved, recogniser, folder, precision, paddle_format)
     return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def heard(corpus: Corpus) -> str:
@@ -79,11 +92,29 @@ def test_checkpoint_export_and_plain_engine_agree(model: Path, exported: Path) -
             )
 
 
-def test_the_switch_reaches(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it is an error now
+def lack(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    """Importing it is an error from now on, for what was imported already too."""
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, "inference.onnx_graph", raising=False)
+    monkeypatch.delattr(inference, "onnx_graph", raising=False)
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxruntime"])
+def test_the_switch_reaches(library: str, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lack(monkeypatch, library)
     Predictor(model, PLAIN)
-    with pytest.raises(InputError, match=r"ONNX Runtime cannot be imported .*--engine=plain"):
+    cure = f"cannot be imported .*{library}.*pip install onnx onnxruntime .*--engine=plain"
+    with pytest.raises(InputError, match=cure):
         Predictor(model, CPU)
+
+
+def test_without_onnx_nothing_is_exported(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lack(monkeypatch, "onnx")
+    with pytest.raises(InputError, match="pip install onnx onnxruntime"):
+        write(model, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_command_without_paddle(model: Path, corpus: Corpus, tmp_path: Path) -> None:
@@ -110,7 +141,7 @@ def test_the_command_without_paddle(model: Path, corpus: Corpus, tmp_path: Path)
         assert ran.returncode == 0, ran.stderr
         texts.append(ran.stdout)
     assert json.loads(texts[1])["text"] == json.loads(texts[2])["text"]
-    assert texts[0].splitlines()[0].startswith(f"written: {folder / 'model.onnx'}, ")
+    assert texts[0].splitlines()[0].startswith(f"written: {folder / 'model.json'}, ")
     assert "cer: " in texts[3]
 
 
@@ -161,6 +192,66 @@ def test_nobodys_file_is_replaced(model: Path, exported: Path) -> None:
     assert own.read_text("utf-8") == '{"mine": 1}'
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "inference.pdiparams"])
+def test_a_file_that_no_description_names_stays(name: str, model: Path, tmp_path: Path) -> None:
+    own = tmp_path / name
+    own.write_bytes(b"mine")
+    with pytest.raises(InputError, match=f"{name}: stands there and no model.json"):
+        write(model, tmp_path, paddle_format=True)
+    if name != export.GRAPH:  # not in the way without Paddle's format, of an export over one too
+        write(model, write(model, tmp_path))
+    assert own.read_bytes() == b"mine"
+
+
+def test_an_export_takes_the_place_of_an_earlier_one(model: Path, tmp_path: Path) -> None:
+    folder = write(model, tmp_path / "export", "int8", paddle_format=True)
+    found = contents(folder)
+    files = json.loads(found.pop(export.DESCRIPTION))["files"]
+    assert files == {name: hashlib.sha256(found[name]).hexdigest() for name in found}
+    assert len(found) == 3 and export.GRAPH in found
+    own = {"inference.txt": b"mine", "inference.pdmodel.old": b"mine"}
+    for name, content in own.items():
+        (folder / name).write_bytes(content)
+    write(model, folder)
+    assert contents(folder).keys() == {export.DESCRIPTION, export.GRAPH, *own}
+    Predictor(folder, CPU)
+
+
+@pytest.mark.parametrize("full", ["graph", "Paddle's files"])
+def test_a_full_disk_leaves_the_earlier_export(
+    full: str, model: Path, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(exported)
+
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if full == "graph":
+        monkeypatch.setattr(Path, "write_bytes", no_space)
+    else:
+        monkeypatch.setattr(recognition, "save_for_inference", no_space)
+    with pytest.raises(InputError, match=r"export: the export .*No space left.*make room"):
+        write(model, exported, "int8", paddle_format=full != "graph")
+    assert contents(exported) == before
+
+
+def test_without_paddle_its_format_is_refused(model: Path, exported: Path) -> None:
+    before = contents(exported)
+    for folder in (exported, exported.with_name("new")):
+        program = WITHOUT_PADDLE.format(str(HOME / "tools" / "export_model.py"))
+        options = [f"--resume_model={model}", f"--output_dir={folder}", "--paddle_format"]
+        ran = subprocess.run(
+            [sys.executable, "-c", program, *options],
+            env={**os.environ, "PYTHONPATH": str(HOME)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 2 and "PaddlePaddle is not installed" in ran.stderr
+    assert contents(exported) == before
+    assert not exported.with_name("new").exists()
+
+
 def test_weights_that_do_not_fit_are_refused(model: Path, tmp_path: Path) -> None:
     saved = checkpoint.load(model, optimizer=False)
     recogniser = Predictor(saved, CPU).recogniser
@@ -181,6 +272,7 @@ def test_weights_that_do_not_fit_are_refused(model: Path, tmp_path: Path) -> Non
     [
         ("--resume_model=a", "leave one of it and --resume_model out"),
         ("--engine=plain", "Paddle does not run exports"),
+        ("--use_gpu=True", "exports run on the CPU"),
         ("--rnn_layer_size=99", "was trained with 4"),
     ],
 )
@@ -196,7 +288,8 @@ def test_an_export_stands_behind_a_front_end(model: Path, exported: Path, corpus
     settings += [infer.FeatureSettings, DeviceSettings]
     front = f"--frontend={model.parents[1] / 'enhancer' / '1'}"
     options = (f"--model_dir={exported}", f"--resume_model={model}")
-    found = [load_predictor(parse("infer.py", settings, [o, front])) for o in options]
+    gpu = "--use_gpu=True"  # which the front end would use
+    found = [load_predictor(parse("infer.py", settings, [o, front, gpu])) for o in options]
     texts = [predictor.transcribe(heard(corpus)) for predictor in found]
     assert texts[0].text == texts[1].text
     assert texts[0].confidence == pytest.approx(texts[1].confidence, abs=1e-4)
@@ -223,10 +316,29 @@ def test_main_names_what_it_wrote(
     export_model.main()
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(", ")[0] for line in lines] == [
-        f"written: {tmp_path / 'e' / name}" for name in (export.GRAPH, export.DESCRIPTION)
+        f"written: {tmp_path / 'e' / name}" for name in (export.DESCRIPTION, export.GRAPH)
     ]
     info = json.loads((tmp_path / "e" / export.DESCRIPTION).read_text("utf-8"))
     assert (info["precision"], info["epoch"]) == ("int8", 1)
+
+
+@pytest.mark.parametrize("given", ["vocab_path", "mean_std_path"])
+def test_main_compares_what_is_given(
+    given: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what the checkpoint carries, as infer.py and eval.py do."""
+    carried = Recogniser.of(checkpoint.load(model, optimizer=False).info or {}, str(model))
+    other = tmp_path / "other"
+    if given == "vocab_path":
+        tokens = (*carried.vocabulary.tokens, "百")
+        other.write_text("".join(f"{token}\t1\n" for token in tokens), encoding="utf-8")
+    else:
+        Normalizer(carried.normalizer.mean + 1, carried.normalizer.std).save(other)
+    argv = [f"--resume_model={model}", f"--output_dir={tmp_path / 'e'}", f"--{given}={other}"]
+    monkeypatch.setattr(sys, "argv", ["export_model.py", *argv])
+    with pytest.raises(InputError, match=rf"other: not the .* of .*1\.pdparams: .*--{given} out"):
+        export_model.main()
+    assert not (tmp_path / "e").exists()
 
 
 PADDLE_READS = """
@@ -266,8 +378,8 @@ def test_paddle_reads_its_own_format(model: Path, tmp_path: Path) -> None:
             check=False,
         )
         assert ran.returncode == 0, ran.stderr
-    names = sorted(path.stem for path in folder.iterdir())
-    assert names == ["inference", "inference", "model", "model"]
+    program = "inference.pdmodel" if paddle_version().split()[1] < "3" else "inference.json"
+    assert contents(folder).keys() == {"model.json", "model.onnx", program, "inference.pdiparams"}
     for number, outputs in enumerate(wanted):
         with np.load(tmp_path / f"found{number}.npz") as found:
             assert found["frames"].tolist() == outputs.frames.tolist()
