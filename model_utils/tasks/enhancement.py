@@ -54,7 +54,7 @@ def mask_of(network: MaskNetwork, magnitudes: NDArray[np.float32]) -> NDArray[np
         magnitudes: float32 [frames, bins], of a mixture at -25 dBFS.
     """
     with paddle.no_grad():
-        frames = paddle.to_tensor(np.array([len(magnitudes)]))
+        frames = paddle.to_tensor(np.array([len(magnitudes)], np.int64))
         return network(paddle.to_tensor(magnitudes[np.newaxis]), frames).numpy()[0]
 
 
