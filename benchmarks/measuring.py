@@ -5,6 +5,7 @@ with those of another day. Contestants take turns, so that a slow minute falls o
 """
 
 import datetime
+import math
 import os
 import platform
 import statistics
@@ -141,7 +142,9 @@ def ratio(values: Sequence[float], others: Sequence[float]) -> Spread:
 
 
 def number(value: float) -> str:
-    """`value` with three digits that count: 1,234, 123, 12.3, 0.00123."""
+    """`value` with three digits that count: 1,234, 123, 12.3, 0.00123; NaN is unknown."""
+    if math.isnan(value):  # as memory is where there is no /proc
+        return "unknown"
     if round(abs(value)) >= _THOUSAND:
         return f"{value:,.0f}"
     return f"{value:#.3g}".removesuffix(".") if value else "0"

@@ -74,6 +74,11 @@ def test_a_spread_too_small_to_show_is_not_shown() -> None:
     assert number(0) == "0"
 
 
+def test_what_is_not_known_is_no_number() -> None:
+    unknown = float("nan")
+    assert number(unknown) == str(Spread.of([unknown, unknown])) == "unknown"
+
+
 folders = st.lists(st.sampled_from("ab"), min_size=1, max_size=5).map("/".join)
 
 
