@@ -30,6 +30,7 @@ from benchmarks.peers import HOME, PeerSettings, Side, environment
 from benchmarks.train import REQUIREMENTS
 from data_utils.settings import option
 from model_utils.options import Options
+from model_utils.settings import CpuEngine
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,10 +53,13 @@ class AccuracySettings:
     )
     epochs: int = option(20, "of each training; the schedule is stretched over them", minimum=1)
     num_threads: int = option(2, "threads of each contestant", minimum=1)
-    engine: str = option("auto", "of ours, as train.py takes it")
+    engine: CpuEngine = option("auto", "of ours, as train.py takes it")
 
 
 SETTINGS = (MeasuringSettings, AccuracySettings, PeerSettings)
+
+HAS_PICTURE = True
+"""The page stands beside a picture of its name, see `run`."""
 
 
 def measure(options: Options) -> Report:

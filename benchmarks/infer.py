@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import train
 from benchmarks.measuring import (
     MeasuringSettings,
     Report,
@@ -35,13 +36,12 @@ from data_utils.settings import option
 from model_utils.options import Options
 
 REQUIREMENTS = {
-    "PyTorch": ("numpy==2.4.6", "torch==2.13.0"),
+    "PyTorch": train.REQUIREMENTS,
     "OpenVINO": ("numpy==2.4.6", "openvino==2026.4.1"),
 }
 
 TOKENS = 4301
 _SPOKEN_SECONDS = 5.0
-_RATE = 16000
 _LABELS = {"float32": "ONNX Runtime", "int8": "ONNX Runtime int8"}
 
 
@@ -63,6 +63,9 @@ def measure(options: Options) -> Report:
     settings, rounds = options[InferSettings], options[MeasuringSettings].rounds
     if (settings.model is None) != (settings.test_manifest is None):
         raise InputError("--model and --test_manifest belong together: give both or neither")
+    train.check_sizes(settings.sizes)
+    if settings.model is not None and settings.test_manifest is not None:
+        _check(settings.model, settings.test_manifest)
     pythons: dict[str, Path] = {}
     if options[PeerSettings].peers:
         pythons = {
@@ -82,6 +85,15 @@ def measure(options: Options) -> Report:
         if settings.model is not None and settings.test_manifest is not None:
             _error_rates(report, folder, settings.model, settings.test_manifest)
     return report
+
+
+def _check(model: str, manifest: str) -> None:
+    """Refuse a model or a manifest that cannot be read, before anything is measured."""
+    from data_utils.manifest import Manifest
+    from model_utils.trainer import checkpoint
+
+    checkpoint.load(model, optimizer=False)
+    Manifest.open(manifest)
 
 
 def _prepare(folder: Path, units: int) -> None:
@@ -112,9 +124,14 @@ def _engines(
 ) -> None:
     import numpy as np
 
-    frames = int(100 * settings.clip_seconds) - 1  # windows of 20 ms every 10 ms
+    from data_utils.audio import SAMPLE_RATE
+    from data_utils.features import num_bins, num_frames
+    from data_utils.settings import FeatureSettings
+
+    features = FeatureSettings()
+    frames = num_frames(round(settings.clip_seconds * SAMPLE_RATE), features)
     clip = folder / "clip.npy"
-    drawn = np.random.default_rng(0).standard_normal((1, frames, 161))
+    drawn = np.random.default_rng(0).standard_normal((1, frames, num_bins(features)))
     np.save(clip, drawn.astype(np.float32))
     model = str(folder / "model.pdparams")
     with contextlib.ExitStack() as stack:
@@ -177,9 +194,11 @@ def _start_up(report: Report, folder: Path, units: int, rounds: int) -> None:
     import numpy as np
     import soundfile
 
+    from data_utils.audio import SAMPLE_RATE
+
     spoken = folder / "clip.wav"
-    noise = np.random.default_rng(0).standard_normal(int(_SPOKEN_SECONDS * _RATE))
-    soundfile.write(spoken, 0.1 * noise, _RATE)
+    noise = np.random.default_rng(0).standard_normal(int(_SPOKEN_SECONDS * SAMPLE_RATE))
+    soundfile.write(spoken, 0.1 * noise, SAMPLE_RATE)
     ways = {
         "checkpoint, --engine=plain": ("--resume_model=model.pdparams", "--engine=plain"),
         "checkpoint": ("--resume_model=model.pdparams",),
@@ -216,16 +235,15 @@ def _error_rates(report: Report, folder: Path, model: str, manifest: str) -> Non
     ways = {
         "checkpoint, --engine=plain": (f"--resume_model={given}", "--engine=plain"),
         "checkpoint": (f"--resume_model={given}",),
-        **{f"export, {precision}": (f"--model_dir={precision}",) for precision in _LABELS},
+        **{f"export, {what}": (f"--model_dir={place / what}",) for what in _LABELS},
     }
     rows = []
     for name, arguments in ways.items():
         said = subprocess.run(
             [
                 *(sys.executable, str(HOME / "eval.py"), *arguments),
-                *(f"--test_manifest={Path(manifest).resolve()}", "--result_path=eval.txt"),
-            ],
-            cwd=place,
+                *(f"--test_manifest={manifest}", f"--result_path={place / 'eval.txt'}"),
+            ],  # where the user is, whose manifest may name recordings from there
             capture_output=True,
             text=True,
             check=False,

@@ -82,16 +82,18 @@ def make_checkpoint(path: str, tokens: int, units: int) -> None:
     import json
     import pickle
 
+    from data_utils.features import num_bins
     from data_utils.normalizer import Normalizer
     from data_utils.text import Vocabulary
     from inference import onnx_graph
     from model_utils.settings import NetworkSettings
 
     settings = FeatureSettings()
+    bins = num_bins(settings)
     recogniser = Recogniser(
         Vocabulary(("<blank>", "<unk>", *(chr(0x4E00 + i) for i in range(tokens - 2)))),
         settings,
-        Normalizer(np.full(161, -15.0), np.full(161, 4.0)),
+        Normalizer(np.full(bins, -15.0), np.full(bins, 4.0)),
         NetworkSettings(rnn_layer_size=units),
     )
     rng = np.random.default_rng(0)

@@ -55,6 +55,13 @@ def main() -> None:
     place = options[measuring.PlaceSettings].output_path
     path = Path(place) if place else HOME / "benchmarks" / "tables" / f"{name}.md"
     check_place(path, kind=re.compile(re.escape(measuring.TITLE.encode())))
+    picture = path.with_suffix(".png")
+    if getattr(table, "HAS_PICTURE", False):
+        from reports.picture import check_picture
+
+        if path.suffix.lower() == ".png":
+            raise InputError(f"{path}: the Markdown cannot be the picture too; name it {name}.md")
+        check_picture(picture)
     before = measuring.load()
     report = table.measure(options)
     own = runtime.versions()
@@ -69,7 +76,6 @@ def main() -> None:
         f"{measuring.load()} when it ended",
         f"`{_typed()}`: {passes}",
     ]
-    picture = path.with_suffix(".png")
     with write_atomically(path) as [temporary]:
         page = report.markdown(name, TABLES[name], facts, picture.name)
         temporary.write_text(page, encoding="utf-8")

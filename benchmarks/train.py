@@ -24,8 +24,10 @@ from benchmarks.measuring import (
 )
 from benchmarks.parts import BACKWARD, CTC, FORWARD, OPTIMIZER, PARTS, Noted
 from benchmarks.peers import PeerSettings, Side, environment
+from data_utils.errors import InputError
 from data_utils.settings import option
 from model_utils.options import Options
+from model_utils.settings import CpuEngine
 
 REQUIREMENTS = ("numpy==2.4.6", "torch==2.13.0")
 """PyTorch, without a GPU where its wheel has none; `accuracy` and `infer` compare with it too."""
@@ -49,7 +51,7 @@ class TrainSettings:
     conv_channels: int = option(32, "channels of each of the two convolutions", minimum=1)
     num_threads: int = option(2, "threads of each contestant", minimum=1)
     steps: int = option(3, "steps in each measurement", minimum=1)
-    engine: str = option("auto", "of ours, as train.py takes it")
+    engine: CpuEngine = option("auto", "of ours, as train.py takes it")
 
 
 SETTINGS = (MeasuringSettings, TrainSettings, PeerSettings)
@@ -91,6 +93,7 @@ class Measured:
 def measure(options: Options) -> Report:
     """For each size: the step, its memory, its parts."""
     settings, rounds = options[TrainSettings], options[MeasuringSettings].rounds
+    check_sizes(settings.sizes)
     python = environment("torch", REQUIREMENTS) if options[PeerSettings].peers else None
     report = Report()
     for size in settings.sizes:
@@ -102,6 +105,19 @@ def measure(options: Options) -> Report:
         _report_step(size, found, report)
         _report_parts(size, found, report)
     return report
+
+
+def check_sizes(sizes: Sequence[int]) -> None:
+    """Refuse sizes that are none, or named twice.
+
+    Raises:
+        InputError: with what is wrong.
+    """
+    if not sizes or min(sizes) < 1:
+        raise InputError("--sizes: numbers above 0 expected")
+    for size in sizes:
+        if sizes.count(size) > 1:
+            raise InputError(f"--sizes: {size} is named twice; leave one out")
 
 
 @contextlib.contextmanager
@@ -206,12 +222,14 @@ def gflop(told: Mapping[str, Any]) -> dict[str, float]:
     Args:
         told: by `train_ours.Steps.start`.
     """
+    from model_utils.networks.sizes import KERNELS, STRIDES
     from model_utils.settings import NetworkSettings
 
     sizes = NetworkSettings(**told["network"])
     channels, bins, frames, inputs = sizes.conv_channels, told["num_bins"], told["frames"], 1
     found: dict[str, float] = dict.fromkeys(PARTS, 0.0)
-    for layer, ((taps, times), (stride, step)) in enumerate(CONVOLUTIONS[: sizes.num_conv_layers]):
+    convolutions = list(zip(KERNELS, STRIDES, strict=True))[: sizes.num_conv_layers]
+    for layer, ((taps, times), (stride, step)) in enumerate(convolutions):
         bins, frames = -(-bins // stride), -(-frames // step)
         work = 2 * told["batch"] * frames * bins * channels * inputs * taps * times
         found[PARTS[min(layer, 1)]] += (3 if layer else 2) * work
@@ -222,10 +240,6 @@ def gflop(told: Mapping[str, Any]) -> dict[str, float]:
         width = 2 * units
     found["output layer"] = 3 * 2 * steps * width * told["num_classes"]
     return {part: value / 1e9 for part, value in found.items()}
-
-
-CONVOLUTIONS = (((41, 11), (2, 3)), ((21, 11), (2, 1)), ((21, 11), (2, 1)))
-"""Kernels and strides over (bins, frames); tests hold them equal to the network's."""
 
 
 def _report_step(size: int, found: Measured, report: Report) -> None:

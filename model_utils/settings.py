@@ -537,6 +537,9 @@ class RunSettings:
     )
 
 
+CpuEngine = Literal["auto", "plain"]
+
+
 @dataclass(frozen=True)
 class DeviceSettings:
     """What the network runs on."""
@@ -554,7 +557,7 @@ class DeviceSettings:
         when="fewer than the visible GPUs, or several processes on CPU; see [several "
         "devices](#several-devices)",
     )
-    engine: Literal["auto", "plain"] = option(
+    engine: CpuEngine = option(
         "auto",
         "on CPU: auto trains with the fast engine if proved right here, and uses recognisers with "
         "ONNX Runtime; plain is Paddle's own layers for both",

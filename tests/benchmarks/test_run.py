@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from models import save_models
 from pages import HOME
 from tones import Corpus
 
-from benchmarks import loader, run, scale
+from benchmarks import infer, loader, run, scale
 from benchmarks.loader import waiting_share
 from data_utils.errors import InputError
 from model_utils.trainer.runlog import LOSS, WAITING
@@ -40,6 +41,33 @@ def test_infer(measured: Command) -> None:
     assert [figure.split(":")[0] for figure in figures] == [
         f"start-up 8 {way}" for way in ("checkpoint", "export, float32")
     ]
+
+
+def test_infer_scores_what_a_manifest_names_from_the_users_folder(
+    measured: Command, make_corpus: Callable[..., Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = make_corpus(["一二三四", "四三"])
+    folder = corpus.folder
+    save_models(corpus)
+    text = corpus.manifest.read_text(encoding="utf-8")
+    corpus.manifest.write_text(text.replace(f"{folder}/", ""), encoding="utf-8")
+    monkeypatch.chdir(folder)
+    for part in ("_prepare", "_engines", "_start_up"):
+        monkeypatch.setattr(infer, part, lambda *_: None)
+    before = {path.name for path in folder.iterdir()}
+    figures = measured(
+        "infer",
+        "--peers=False",
+        "--model=recogniser/1",
+        "--test_manifest=manifest.train",
+    )
+    assert [figure.split(":")[0] for figure in figures] == [
+        *("cer checkpoint, --engine=plain", "cer checkpoint"),
+        *("cer export, float32", "cer export, int8"),
+    ]
+    # An untrained model: whatever it says, the first three compute the same.
+    assert len({figure.split(": ")[1] for figure in figures[:3]}) == 1
+    assert {path.name for path in folder.iterdir()} - before == {"table.md"}
 
 
 def test_infer_needs_both_for_error_rates(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,12 +132,21 @@ def test_waiting_is_weighed_by_the_time_it_is_a_share_of() -> None:
 def test_garbage_is_refused_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_corpus: Callable[..., Corpus]
 ) -> None:
+    (tmp_path / "foreign.png").write_bytes(b"GIF89a")
     said = {
         "loadr": "no table 'loadr'; did you mean 'loader'?",
         "loader --rounds=0": "must be at least 1",
         "loader --round=1": "did you mean --rounds?",
         "noise --rounds=1": "--rounds",
         "enhancement --rounds=1": "--rounds",
+        "infer --sizes=8,8": "--sizes: 8 is named twice; leave one out",
+        "infer --sizes=0": "--sizes: numbers above 0 expected",
+        "infer --model=no --test_manifest=no": "no.pdparams: file not found",
+        "train --sizes=4,5,4": "--sizes: 4 is named twice; leave one out",
+        "train --engine=foo": "auto, plain",
+        "accuracy --engine=foo": "auto, plain",
+        f"accuracy --output_path={tmp_path}/x.png": "the Markdown cannot be the picture too",
+        f"accuracy --output_path={tmp_path}/foreign.md": "a file of another kind stands there",
         "loader --items=2": f"must be at least {loader.FEWEST}",
         f"loader --corpus={tmp_path}": "no annotation/ in it",
         f"scale --output_path={tmp_path}": "it is a folder",
