@@ -1,12 +1,12 @@
 """Prove that the fast engine computes what the plain one does, on this machine.
 
 Run by `runtime` as a process of its own:
-`python -m model_utils.engine_proof LAYERS CHANNELS BINS UNITS`, the last those of GRU layers, 0
-where there are none. Convolutions of real shapes and five lengths, and a GRU layer of real size:
-outputs in training and evaluation and every gradient in training are compared (nobody asks for
-gradients in evaluation, and the compiled region has none there). Exit code 0 says that all agree,
-`runtime.DISAGREE` that something differs; after anything else, a crash included, the engine is not
-to be used either.
+`python -m model_utils.engine_proof LAYERS CHANNELS BINS UNITS DIRECTION`, the last two those of GRU
+layers, 0 and none where there are no such layers. Convolutions of real shapes and five lengths, and
+a GRU layer of real size: outputs in training and evaluation and every gradient in training are
+compared (nobody asks for gradients in evaluation, and the compiled region has none there). Exit
+code 0 says that all agree, `runtime.DISAGREE` that something differs; after anything else, a crash
+included, the engine is not to be used either.
 """
 
 import sys
@@ -29,26 +29,39 @@ TOLERANCE = 1e-3
 over 100,000 values that nearly cancel differ by 1e-4; what is wrong was never less than 0.1 off."""
 
 
-def compare(num_layers: int, channels: int, num_bins: int, units: int) -> str:
-    """First disagreement between the engines, empty if there is none."""
-    return compare_convolutions(num_layers, channels, num_bins) or compare_gru(units)
+def compare(num_layers: int, channels: int, num_bins: int, units: int, *, direction: str) -> str:
+    """First disagreement between the engines on CPU, empty if there is none.
+
+    Args:
+        num_layers: of convolutions.
+        channels: of each.
+        num_bins: feature bins of a frame.
+        units: of each GRU layer; 0: the network has none.
+        direction: in which they read, see `NetworkSettings.rnn_direction`.
+    """
+    import paddle
+
+    paddle.device.set_device("cpu")  # a build for GPUs would take one
+    return compare_convolutions(num_layers, channels, num_bins) or compare_gru(units, direction)
 
 
-def compare_gru(units: int) -> str:
+def compare_gru(units: int, direction: str) -> str:
     """First disagreement between the GRU layers, empty if there is none."""
     import numpy as np
     import paddle
 
     from model_utils.networks.gru import gru, is_faster
+    from model_utils.networks.rnn import DIRECTIONS
 
     if not is_faster(units):
         return ""
-    layer = paddle.nn.GRU(64, units, direction="bidirect")
-    lengths = np.array([3, 40, 1, 25])
+    layer = paddle.nn.GRU(64, units, direction=DIRECTIONS[direction])
+    lengths = np.array([3, 40, 1, 25, 40, 17, 9, 31, 2, 38, 12, 20])
     valid = np.arange(lengths.max()) < lengths[:, None]
     random = np.random.default_rng(0)
     features = (random.standard_normal((*valid.shape, 64)) * valid[:, :, None]).astype("float32")
-    weights = random.standard_normal((*valid.shape, 2 * units)).astype("float32")
+    shape = (*valid.shape, units * (2 if direction == "bidirectional" else 1))
+    weights = random.standard_normal(shape).astype("float32")
 
     def run(compute: "Callable[[Tensor, Tensor], Tensor]") -> "dict[str, NDArray[np.float32]]":
         x = paddle.to_tensor(features, stop_gradient=False)
@@ -127,6 +140,7 @@ def _run(
 
 
 if __name__ == "__main__":
-    problem = compare(*map(int, sys.argv[1:5]))
+    *sizes, direction = sys.argv[1:]
+    problem = compare(*map(int, sizes), direction=direction)
     print(problem or "the engines agree")
     sys.exit(DISAGREE if problem else 0)

@@ -17,6 +17,7 @@ What differs between the lines of Paddle, 2.6.2 and 3.3.1, is decided here: `kno
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -166,6 +167,7 @@ def gpu_missing() -> str:
     return "" if visible_gpus() else "no GPU is visible"
 
 
+@functools.cache  # importing Paddle in a child takes seconds, and every start asks several times
 def visible_gpus() -> int:
     """GPUs that Paddle sees; none with a CPU build."""
     if not paddle_version().startswith("paddlepaddle-gpu"):
@@ -228,8 +230,10 @@ def versions() -> dict[str, str]:
 
 def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
     """Why the fast engine cannot be trusted here with these sizes; empty if it can."""
-    units = network.rnn_layer_size if network.rnn_type == "gru" else 0
-    layers = [network.num_conv_layers, network.conv_channels, num_bins, units]
+    is_gru = network.rnn_type == "gru"
+    units, direction = (network.rnn_layer_size, network.rnn_direction) if is_gru else (0, "none")
+    sizes = [network.num_conv_layers, network.conv_channels, num_bins, units]
+    layers = [*map(str, sizes), direction]
     key = json.dumps([*layers, threads, _cpu_name(), paddle_version(), _proof_source()])
     record = cache_folder() / f"engine-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     try:
@@ -249,13 +253,13 @@ def proved_wrong(network: NetworkSettings, num_bins: int, threads: int) -> str:
     return problem
 
 
-def _run_proof(layers: list[int], threads: int) -> tuple[str, bool]:
+def _run_proof(layers: list[str], threads: int) -> tuple[str, bool]:
     """What is wrong, empty if nothing is; and whether that would be found again."""
     # Alone: without what a launcher told this process of others.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PADDLE_")}
     environment |= {"OMP_NUM_THREADS": str(threads), "FLAGS_use_mkldnn": "1"}
     environment = _mkl_hint() | environment
-    command = [sys.executable, "-m", "model_utils.engine_proof", *map(str, layers)]
+    command = [sys.executable, "-m", "model_utils.engine_proof", *layers]
     try:
         child = subprocess.run(
             command,

@@ -12,6 +12,8 @@ from model_utils.networks.gru import gru, is_faster
 from model_utils.settings import NetworkSettings
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.SimpleRNN}
+DIRECTIONS = {"bidirectional": "bidirect", "forward": "forward"}
+"""As Paddle names them."""
 
 
 class SequenceBatchNorm(nn.Layer):
@@ -77,8 +79,7 @@ class RecurrentStack(nn.Layer):
         for layer in range(settings.num_rnn_layers):
             width = self.output_width if layer else input_width
             self.norms.append(norm_class(width))
-            direction = "bidirect" if bidirectional else "forward"
-            self.layers.append(cell(width, units, direction=direction))
+            self.layers.append(cell(width, units, direction=DIRECTIONS[settings.rnn_direction]))
         self.lookahead = (
             Lookahead(self.output_width, settings.lookahead)
             if settings.lookahead and not bidirectional

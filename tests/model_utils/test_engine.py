@@ -12,6 +12,8 @@ import numpy as np
 import paddle
 import pytest
 
+from data_utils.features import num_bins
+from data_utils.settings import FeatureSettings
 from model_utils import engine_proof, runtime
 from model_utils.networks import conv, gru
 from model_utils.networks.conv import ConvolutionStack
@@ -134,17 +136,32 @@ def test_the_proof_finds_what_is_wrong(error: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("error", ["output", "gradient"])
-def test_the_proof_finds_a_wrong_gru(error: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = gru.gru
-    assert engine_proof.compare_gru(gru.SMALLEST) == ""
+@pytest.mark.parametrize("direction", ["bidirectional", "forward"])
+def test_the_proof_finds_a_wrong_gru(
+    error: str, direction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, layers = gru.gru, []
+    assert engine_proof.compare_gru(gru.SMALLEST, direction) == ""
 
     def wrong(*inputs: Any) -> paddle.Tensor:
+        layers.append(inputs[0])
         y = right(*inputs)
         return 1.1 * y if error == "output" else 1.1 * y - 0.1 * y.detach()
 
     monkeypatch.setattr(gru, "gru", wrong)
-    assert " off by " in engine_proof.compare_gru(gru.SMALLEST)
-    assert engine_proof.compare_gru(gru.SMALLEST - 1) == "", "Paddle's own layer needs no proof"
+    assert " off by " in engine_proof.compare_gru(gru.SMALLEST, direction)
+    assert [layer.num_directions for layer in layers] == [2 if direction == "bidirectional" else 1]
+    assert engine_proof.compare_gru(gru.SMALLEST - 1, direction) == "", "Paddle's own is used"
+
+
+def test_the_proof_computes_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A build for GPUs takes one where there is one, whatever --use_gpu says.
+    said: list[Any] = []
+    monkeypatch.setattr(paddle.device, "set_device", said.append)
+    for name in ("compare_convolutions", "compare_gru"):
+        monkeypatch.setattr(engine_proof, name, lambda *given: (said.append(given), "")[1])
+    assert engine_proof.compare(2, 3, BINS, 128, direction="forward") == ""
+    assert said == ["cpu", (2, 3, BINS), (128, "forward")]
 
 
 @right_here
@@ -157,8 +174,11 @@ def test_the_proof_does_not_depend_on_luck(seed: int) -> None:
 
 
 def test_the_proof_comes_to_a_verdict_on_the_default_network() -> None:
+    default, bins = NetworkSettings(), num_bins(FeatureSettings())
+    units, direction = default.rnn_layer_size, default.rnn_direction
+    sizes = map(str, (default.num_conv_layers, default.conv_channels, bins, units, direction))
     child = subprocess.run(
-        [sys.executable, "-m", "model_utils.engine_proof", "2", "32", "161", "128"],
+        [sys.executable, "-m", "model_utils.engine_proof", *sizes],
         cwd=Path(runtime.__file__).parent.parent,
         env=os.environ | {"FLAGS_use_mkldnn": "1"},
         capture_output=True,
@@ -189,7 +209,7 @@ def test_the_verdict_is_kept(
     first = verdict()
     assert reason in first and bool(first) == bool(reason)
     assert verdict() == first
-    assert children == [["2", "2", "9", "3"]]
+    assert children == [["2", "2", "9", "3", "bidirectional"]]
 
 
 @pytest.mark.parametrize(
@@ -236,9 +256,18 @@ def test_another_network_machine_or_paddle_is_proved_anew(
     assert len(children) == 8
     verdict(NetworkSettings(conv_channels=2, rnn_layer_size=7))
     assert len(children) == 9
-    for units in (3, 7):  # nothing that is proved differs
-        verdict(NetworkSettings(conv_channels=2, rnn_type="lstm", rnn_layer_size=units))
+    verdict(NetworkSettings(conv_channels=2, rnn_layer_size=7, rnn_direction="forward"))
     assert len(children) == 10
+    for units, direction in (
+        (3, "forward"),
+        (7, "bidirectional"),
+    ):  # nothing that is proved differs
+        verdict(
+            NetworkSettings(
+                conv_channels=2, rnn_type="lstm", rnn_layer_size=units, rnn_direction=direction
+            )
+        )
+    assert len(children) == 11 and children[-1] == ["2", "2", "9", "0", "none"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"3", b'"problem"', b"\xff\xfe"])

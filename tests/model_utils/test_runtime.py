@@ -87,8 +87,16 @@ def test_a_gpu_build_is_asked_for_its_gpus(
 ) -> None:
     monkeypatch.setattr(runtime, "paddle_version", lambda: "paddlepaddle-gpu 9.9")
     child = subprocess.CompletedProcess([], 0, stdout=f"some greeting\n{answer}" if answer else "")
-    monkeypatch.setattr(runtime.subprocess, "run", lambda *args, **options: child)
-    assert runtime.gpu_missing() == missing
+    asked: list[object] = []
+    monkeypatch.setattr(
+        runtime.subprocess, "run", lambda *args, **_: (asked.append(args), child)[1]
+    )
+    runtime.visible_gpus.cache_clear()
+    try:
+        assert [runtime.gpu_missing() for _ in range(3)] == [missing] * 3
+    finally:
+        runtime.visible_gpus.cache_clear()
+    assert len(asked) == 1, "each asking is a process that imports Paddle"
 
 
 def test_what_cannot_be_set_any_more_is_refused() -> None:

@@ -1,5 +1,7 @@
 """Products of Paddle's MKL, against NumPy's in float64."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import paddle
 import pytest
@@ -56,6 +58,14 @@ def test_values_are_the_memory_of_the_tensor() -> None:
     assert seen.tolist() == [[0, 1, 2], [3, 4, 5]]
     seen[1, 2] = 7
     assert tensor.numpy()[1, 2] == 7
-    for refused in (tensor.astype("float64"), paddle.arange(3)):
+    elsewhere = SimpleNamespace(  # on a GPU, say
+        place=SimpleNamespace(is_cpu_place=lambda: False),
+        dtype=paddle.float32,
+        is_contiguous=lambda: True,
+        size=1,
+        shape=[1],
+        data_ptr=tensor.data_ptr,
+    )
+    for refused in (tensor.astype("float64"), paddle.arange(3), elsewhere):
         with pytest.raises(AssertionError):
             values(refused)
