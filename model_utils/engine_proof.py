@@ -53,7 +53,7 @@ def compare_gru(units: int, direction: str) -> str:
     from model_utils.networks.gru import gru, is_faster
     from model_utils.networks.rnn import DIRECTIONS
 
-    if not is_faster(units):
+    if not units or not is_faster(units, direction):
         return ""
     layer = paddle.nn.GRU(64, units, direction=DIRECTIONS[direction])
     lengths = np.array([3, 40, 1, 25, 40, 17, 9, 31, 2, 38, 12, 20])

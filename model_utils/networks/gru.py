@@ -6,7 +6,7 @@ It gives what Paddle's layer does, from that layer's parameters, in a fraction o
   second, and so on. The utterances that still run at a moment are always the first rows, so padding
   is never computed, and one product takes the inputs of all frames to the gates.
 - The loop through time multiplies by weights that are laid out once (`packed_products`), and each
-  direction has a thread of its own.
+  direction has a thread of its own; in large layers they share all threads.
 - Backwards, only the gradient of the state is followed through time. Those of the weights and of
   the input are products over all frames.
 """
@@ -15,6 +15,7 @@ import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import paddle
@@ -27,11 +28,25 @@ from model_utils.networks.packed_products import PackedMatrix, multiply, values
 
 Array = NDArray[np.float32]
 
-SMALLEST = 128
-"""Units from which this is the faster one. Forward and backward through 8 utterances of 167 frames
-with 2 threads took, in turns with Paddle's layer, this part of its time: 16 units 5, 64 units 1.3,
-128 units 0.6, 256 units 0.77, 1024 units 0.26 to 0.66; with shorter ones among them, 128 units 0.53
-and 256 units 0.65."""
+SMALLEST = {"bidirectional": 128, "forward": 256}
+"""Units from which this is the faster one, by the layer's direction.
+
+Forward and backward through 8 utterances of 167 frames took, in turns with Paddle's layer, this
+part of its time, all on two cores with two threads each, always busy with other work:
+
+- Both directions, 2 threads: 16 units 5, 64 units 1.3, 128 units 0.6, 256 units 0.77 to 0.96, 1024
+  units 0.26 to 0.96; with shorter ones among them, 128 units 0.53 and 256 units 0.65.
+- Both directions, 4 threads: 256 units 0.48 to 0.89.
+- Forward alone, 2 threads: 128 units 1.16, 256 units 0.68 and 1.15, 1024 units 0.70.
+- Forward alone, 4 threads: 256 units 0.53, 1024 units (48 frames) 1.07.
+
+Nothing was measured on more cores.
+"""
+
+SHARED = 1024
+"""Units from which the products of a moment use several threads. With all of a direction's threads
+in place of one, 256 units took 1.2 to 1.5 times as long, in both ways of reading; 1024 units, with
+2 threads forward alone, 0.8 of the time, and with 4 on the same two cores 1.1 times as long."""
 
 
 @dataclass(frozen=True)
@@ -224,9 +239,9 @@ class _Gru(PyLayer):
         )
 
 
-def is_faster(units: int) -> bool:
-    """Whether `gru` is to be used for layers of so many units."""
-    return units >= SMALLEST and packed_products.library() is not None
+def is_faster(units: int, direction: str) -> bool:
+    """Whether `gru` is to be used for layers of so many units that read in this direction."""
+    return units >= SMALLEST[direction] and packed_products.library() is not None
 
 
 def gru(layer: nn.GRU, x: Tensor, lengths: Tensor) -> Tensor:
@@ -263,11 +278,23 @@ def _padded(rows: Array, packing: _Packing, batch: int, frames: int) -> Tensor:
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(2, initializer=packed_products.use_one_thread)
+    return ThreadPoolExecutor(2)
 
 
 def _each(function: Callable, directions: list[_Direction], *arguments: list) -> list:
-    """`function` of each direction, at the same time where there are threads for it."""
-    if len(directions) == 1 or packed_products.threads() == 1:
-        return list(map(function, directions, *arguments))
-    return list(_pool().map(function, directions, *arguments))
+    """`function` of each direction, at the same time where there are threads for it.
+
+    The directions share these: a product of few rows may use its direction's part of them where
+    the layer is `SHARED` units or larger.
+    """
+    available = packed_products.threads()
+    is_large = directions[0].units >= SHARED
+    share = max(1, available // len(directions)) if is_large else 1
+
+    def run(*given: Any) -> Any:
+        with packed_products.using(share):
+            return function(*given)
+
+    if len(directions) == 1 or available == 1:
+        return list(map(run, directions, *arguments))
+    return list(_pool().map(run, directions, *arguments))

@@ -6,9 +6,11 @@ keep it laid out (`cblas_sgemm_pack`), and no operation of Paddle asks for that.
 copy of the library, so there is one set of threads, which `OMP_NUM_THREADS` counts.
 """
 
+import contextlib
 import ctypes
 import functools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +55,18 @@ def library() -> Any:
 
 
 def threads() -> int:
-    """Threads that a product uses."""
+    """Threads that a product uses where nothing else was said."""
     return int(library().MKL_Get_Max_Threads())
 
 
-def use_one_thread() -> None:
-    """Let the products of the calling thread use no other threads."""
-    library().MKL_Set_Num_Threads_Local(1)
+@contextlib.contextmanager
+def using(count: int) -> Iterator[None]:
+    """Let products that the calling thread asks for use so many threads, itself counted."""
+    before = library().MKL_Set_Num_Threads_Local(count)
+    try:
+        yield
+    finally:
+        library().MKL_Set_Num_Threads_Local(before)
 
 
 def values(tensor: Tensor) -> NDArray[np.float32]:

@@ -73,7 +73,8 @@ class RecurrentStack(nn.Layer):
         bidirectional = settings.rnn_direction == "bidirectional"
         cell, units = CELLS[settings.rnn_type], settings.rnn_layer_size
         self.output_width = units * (2 if bidirectional else 1)
-        self.has_fast_gru = fast and settings.rnn_type == "gru" and is_faster(units)
+        is_gru = settings.rnn_type == "gru"
+        self.has_fast_gru = fast and is_gru and is_faster(units, settings.rnn_direction)
         self.norms = nn.LayerList()
         self.layers = nn.LayerList()
         for layer in range(settings.num_rnn_layers):

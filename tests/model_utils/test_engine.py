@@ -141,7 +141,7 @@ def test_the_proof_finds_a_wrong_gru(
     error: str, direction: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right, layers = gru.gru, []
-    assert engine_proof.compare_gru(gru.SMALLEST, direction) == ""
+    assert engine_proof.compare_gru(gru.SMALLEST[direction], direction) == ""
 
     def wrong(*inputs: Any) -> paddle.Tensor:
         layers.append(inputs[0])
@@ -149,9 +149,11 @@ def test_the_proof_finds_a_wrong_gru(
         return 1.1 * y if error == "output" else 1.1 * y - 0.1 * y.detach()
 
     monkeypatch.setattr(gru, "gru", wrong)
-    assert " off by " in engine_proof.compare_gru(gru.SMALLEST, direction)
+    assert " off by " in engine_proof.compare_gru(gru.SMALLEST[direction], direction)
     assert [layer.num_directions for layer in layers] == [2 if direction == "bidirectional" else 1]
-    assert engine_proof.compare_gru(gru.SMALLEST - 1, direction) == "", "Paddle's own is used"
+    assert engine_proof.compare_gru(gru.SMALLEST[direction] - 1, direction) == "", (
+        "Paddle's own is used"
+    )
 
 
 def test_the_proof_computes_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

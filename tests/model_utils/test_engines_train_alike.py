@@ -34,7 +34,7 @@ def test_engines_train_alike(
     def noted(compute: Callable[..., Any], name: str) -> Callable[..., Any]:
         return lambda *given: (used.append(name), compute(*given))[1]
 
-    monkeypatch.setattr(gru, "SMALLEST", 128)
+    monkeypatch.setattr(gru, "SMALLEST", dict.fromkeys(gru.SMALLEST, 128))
     monkeypatch.setattr(rnn, "gru", noted(rnn.gru, "gru"))
     # Paddle 2 compiles convolutions wrongly: there the GRU layers alone are the fast engine's.
     compiled = (lambda right, *_: right) if runtime.known_wrong() else conv.compiled

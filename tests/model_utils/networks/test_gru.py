@@ -1,5 +1,9 @@
 """The GRU of the fast engine: against Paddle's layer, and against the cell's definition."""
 
+from threading import get_ident
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import paddle
 import pytest
@@ -7,7 +11,7 @@ from paddle import nn
 
 from model_utils.networks import gru as module
 from model_utils.networks import packed_products
-from model_utils.networks.gru import SMALLEST, gru, is_faster
+from model_utils.networks.gru import SHARED, SMALLEST, gru, is_faster
 from model_utils.networks.rnn import RecurrentStack
 from model_utils.settings import NetworkSettings
 
@@ -135,6 +139,28 @@ def test_the_same_again_to_the_last_bit(threads: int, monkeypatch: pytest.Monkey
         assert np.array_equal(second[name], value), name
 
 
+@pytest.mark.parametrize(
+    ("units", "directions", "threads", "each"),
+    [
+        *((SHARED - 1, 1, 4, 1), (SHARED - 1, 2, 4, 1)),
+        *((SHARED, 1, 1, 1), (SHARED, 1, 4, 4)),
+        *((SHARED, 2, 1, 1), (SHARED, 2, 2, 1), (SHARED, 2, 3, 1), (SHARED, 2, 4, 2)),
+    ],
+)
+def test_directions_share_the_threads(
+    units: int, directions: int, threads: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_thread = packed_products.threads
+    monkeypatch.setattr(packed_products, "threads", lambda: threads)
+    before = of_thread()
+    layers = [SimpleNamespace(units=units)] * directions
+    used = module._each(lambda *_: (get_ident(), of_thread()), layers)
+    assert [count for _, count in used] == [each] * directions
+    assert of_thread() == before, "what was said of this loop holds beyond it"
+    if directions == 1 or threads == 1:
+        assert {thread for thread, _ in used} == {get_ident()}
+
+
 def test_frozen_weights_get_no_gradient() -> None:
     layer = build("bidirect")
     frozen, *trained = layer.parameters()
@@ -147,16 +173,28 @@ def test_frozen_weights_get_no_gradient() -> None:
 # Where it is used
 
 
-def stack(fast: bool, units: int = SMALLEST, cell: str = "gru") -> RecurrentStack:
-    settings = NetworkSettings(num_rnn_layers=2, rnn_layer_size=units, rnn_type=cell)
+def stack(
+    fast: bool,
+    units: int = SMALLEST["bidirectional"],
+    cell: Any = "gru",
+    direction: Any = "bidirectional",
+) -> RecurrentStack:
+    settings = NetworkSettings(
+        num_rnn_layers=2, rnn_layer_size=units, rnn_type=cell, rnn_direction=direction
+    )
     return RecurrentStack(WIDTH, settings, fast)
 
 
 def test_where_it_is_used() -> None:
-    assert is_faster(SMALLEST) and not is_faster(SMALLEST - 1)
-    assert stack(fast=True).has_fast_gru
-    for other in (stack(False), stack(True, SMALLEST - 1), stack(True, cell="lstm")):
-        assert not other.has_fast_gru
+    for direction, units in SMALLEST.items():
+        assert is_faster(units, direction) and not is_faster(units - 1, direction)
+        assert stack(True, units, direction=direction).has_fast_gru
+        for other in (
+            stack(False, units, direction=direction),
+            stack(True, units - 1, direction=direction),
+            stack(True, units, "lstm", direction),
+        ):
+            assert not other.has_fast_gru
 
 
 def test_without_mkl_paddles_layer_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
