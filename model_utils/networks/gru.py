@@ -36,17 +36,18 @@ part of its time, all on two cores with two threads each, always busy with other
 
 - Both directions, 2 threads: 16 units 5, 64 units 1.3, 128 units 0.6, 256 units 0.77 to 0.96, 1024
   units 0.26 to 0.96; with shorter ones among them, 128 units 0.53 and 256 units 0.65.
-- Both directions, 4 threads: 256 units 0.48 to 0.89.
+- Both directions, 4 threads: 256 units 0.48 to 0.89, 1024 units (16 frames) 1.04.
 - Forward alone, 2 threads: 128 units 1.16, 256 units 0.68 and 1.15, 1024 units 0.70.
-- Forward alone, 4 threads: 256 units 0.53, 1024 units (48 frames) 1.07.
+- Forward alone, 4 threads: 256 units 0.53, 1024 units 0.89 (16 frames) and 1.07 (48).
 
 Nothing was measured on more cores.
 """
 
 SHARED = 1024
 """Units from which the products of a moment use several threads. With all of a direction's threads
-in place of one, 256 units took 1.2 to 1.5 times as long, in both ways of reading; 1024 units, with
-2 threads forward alone, 0.8 of the time, and with 4 on the same two cores 1.1 times as long."""
+in place of one, 256 units took 1.2 to 1.5 times as long, both directions with 4 threads and forward
+alone with 2 and 4. 1024 units forward alone took 0.8 of the time with 2 threads, with 4 on the same
+two cores 0.8 and 1.1; both directions with 4 as long as with one each."""
 
 
 @dataclass(frozen=True)
