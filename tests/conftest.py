@@ -29,6 +29,8 @@ _CHATTER = (
 )
 """What Paddle says and no test asks for."""
 
+_CAMPAIGN = "campaign"
+
 
 def pytest_configure(config: pytest.Config) -> None:
     for message in _CHATTER:
@@ -38,6 +40,26 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("real") and not os.environ.get("SPEECH_DATA"):
         pytest.skip("needs real recordings; SPEECH_DATA=FOLDER names them")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the campaigns counted, whichever process ran them and whatever is captured."""
+    reports = [
+        report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())
+    ]
+    told = [
+        text for report in reports for name, text in report.user_properties if name == _CAMPAIGN
+    ]
+    if told:
+        terminalreporter.section("campaigns")
+        for text in told:
+            terminalreporter.write_line(text)
+
+
+@pytest.fixture
+def campaign(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Tells at the end of all tests what a campaign counted."""
+    return functools.partial(record_property, _CAMPAIGN)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def whole(trained: Workspace, tmp_path_factory: pytest.TempPathFactory) -> tuple
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of Unix")
 def test_fifty_kills_lose_nothing(
-    trained: Workspace, tmp_path: Path, whole: tuple[bytes, bytes], capsys: pytest.CaptureFixture
+    trained: Workspace, tmp_path: Path, whole: tuple[bytes, bytes], campaign: Callable[[str], None]
 ) -> None:
     work = prepared(trained, tmp_path / "work")
     rng = random.Random(20)
@@ -86,8 +87,7 @@ def test_fifty_kills_lose_nothing(
         lost += now < before
         before = now
     work.train(*ALWAYS, DYING)
-    with capsys.disabled():
-        print(f"\n{kills} kills, {broken} of them inside a save; {lost} lost anything")
+    campaign(f"{kills} kills, {broken} of them inside a save; {lost} lost anything")
     assert lost == 0 and broken > 0, "kills hit saves too"
     assert final(work) == whole
 
@@ -99,7 +99,7 @@ def test_stops_at_random_batches_leave_the_same_weights(
     tmp_path: Path,
     whole: tuple[bytes, bytes],
     workers: int,
-    capsys: pytest.CaptureFixture,
+    campaign: Callable[[str], None],
 ) -> None:
     rng = random.Random(workers)
     cases, lost = 8, 0
@@ -113,8 +113,7 @@ def test_stops_at_random_batches_leave_the_same_weights(
             assert "--max_steps=None" in line and line.count("max_steps") == 2
         work.train(*ALWAYS, f"--num_workers={workers}", DYING)
         lost += final(work) != whole
-    with capsys.disabled():
-        print(f"\n{cases} runs stopped twice, {workers} workers; {lost} ended differently")
+    campaign(f"{cases} runs stopped twice, {workers} workers; {lost} ended differently")
     assert lost == 0
 
 
