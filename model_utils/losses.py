@@ -13,6 +13,7 @@ from paddle import Tensor
 from paddle.nn import functional
 
 from data_utils.dataset import required_frames
+from model_utils.fast.ctc import ctc
 from model_utils.settings import LossSettings
 
 CERTAIN = 1e-6
@@ -25,6 +26,7 @@ def training_loss(
     labels: NDArray[np.integer],
     label_lengths: NDArray[np.integer],
     settings: LossSettings,
+    fast: bool = False,
 ) -> Tensor:
     """What a recogniser is trained to make small: CTC, focused and smoothed as `settings` say.
 
@@ -46,6 +48,7 @@ def training_loss(
         labels: token ids [batch, labels].
         label_lengths: valid labels of each item [batch].
         settings: gamma and s.
+        fast: as for `ctc_loss`.
 
     Returns:
         float32 [batch].
@@ -53,7 +56,7 @@ def training_loss(
     Raises:
         ValueError: as `ctc_loss`.
     """
-    losses = ctc_loss(logits, logit_lengths, labels, label_lengths)
+    losses = ctc_loss(logits, logit_lengths, labels, label_lengths, fast)
     if settings.focal_gamma:
         losses = focused(losses, settings.focal_gamma)
     if settings.label_smoothing:
@@ -87,6 +90,7 @@ def ctc_loss(
     logit_lengths: NDArray[np.integer],
     labels: NDArray[np.integer],
     label_lengths: NDArray[np.integer],
+    fast: bool = False,
 ) -> Tensor:
     """Negative log-likelihood of each item's labels, blank id 0.
 
@@ -95,6 +99,7 @@ def ctc_loss(
         logit_lengths: valid frames of each item [batch].
         labels: token ids [batch, labels], padded with anything.
         label_lengths: valid labels of each item [batch].
+        fast: compute by `model_utils.fast`, on CPU alone.
 
     Returns:
         float32 [batch].
@@ -119,6 +124,8 @@ def ctc_loss(
         needed = required_frames(ids.tolist())
         if needed > given:
             raise ValueError(f"item {item}: its labels need {needed} frames, it has {given}")
+    if fast:
+        return ctc(logits, logit_lengths, labels, label_lengths)
     return functional.ctc_loss(
         logits.transpose([1, 0, 2]),
         paddle.to_tensor(labels.astype("int32")),

@@ -9,7 +9,7 @@ believed: `engine_proof` compares both engines on the real layers, in a child pr
 fault there must not take the run with it. The verdict is kept for this CPU, Paddle version and
 these layers; a proof that came to none, for want of memory or time, is tried again by the next run.
 
-The same engine computes GRU layers by products of its own (`networks.gru`), which are proved with
+The same engine computes other layers and CTC by `model_utils.fast`; its GRU layers are proved with
 the convolutions.
 
 What differs between the lines of Paddle, 2.6.2 and 3.3.1, is decided here: `known_wrong`.
@@ -293,8 +293,8 @@ def _proof_source() -> str:
     """Digest of the code that a proof covers, so that a change asks for a new one."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    networks = (folder / "networks" / f"{name}.py" for name in ("conv", "gru", "packed_products"))
-    for path in (folder / "engine_proof.py", *networks):
+    computed = (folder / "networks" / "conv.py", *sorted((folder / "fast").glob("*.py")))
+    for path in (folder / "engine_proof.py", *computed):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -2,8 +2,6 @@
 
 conv.py           strided convolutions over (frequency, time) and batch statistics of valid frames
 rnn.py            recurrent layers with normalisation between them, lookahead convolution
-gru.py            what a GRU layer computes, made for training on CPU
-packed_products.py  products of Paddle's MKL on NumPy arrays, one factor laid out in advance
 deepspeech2.py    the whole: features -> logits
 head.py           one class for each utterance
 front_end.py      a mask network in front of the whole: power and magnitudes -> logits

@@ -5,6 +5,7 @@ Beside it, where it is asked for, a head that tells the class of the whole utter
 
 from paddle import Tensor, nn
 
+from model_utils.fast import linear
 from model_utils.networks.conv import ConvolutionStack
 from model_utils.networks.head import UtteranceHead
 from model_utils.networks.rnn import RecurrentStack
@@ -35,7 +36,8 @@ class DeepSpeech2(nn.Layer):
             num_bins, settings.conv_channels, settings.num_conv_layers, fast
         )
         self.rnn = RecurrentStack(self.conv.output_width, settings, fast)
-        self.output = nn.Linear(self.rnn.output_width, num_classes)
+        output = linear.Linear if fast and linear.is_available() else nn.Linear
+        self.output = output(self.rnn.output_width, num_classes)
         # Made last: the weights of all other layers are those that they would be without it.
         self.head = (
             UtteranceHead(self.rnn.output_width, num_utterance_classes)

@@ -7,8 +7,10 @@ of Paddle's GRU into NaN while its outputs stay right.
 import paddle
 from paddle import Tensor, nn
 
-from model_utils.networks.conv import ValidBatchNorm, frame_mask
-from model_utils.networks.gru import gru, is_faster
+from model_utils.fast import gru
+from model_utils.fast.layer_norm import layer_norm
+from model_utils.networks.batch_norm import ValidBatchNorm
+from model_utils.networks.conv import frame_mask
 from model_utils.settings import NetworkSettings
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.SimpleRNN}
@@ -19,7 +21,7 @@ DIRECTIONS = {"bidirectional": "bidirect", "forward": "forward"}
 class SequenceBatchNorm(nn.Layer):
     """Batch norm of each unit over all valid frames of the batch (Laurent et al. 2015, eq. 9)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, fast: bool = False) -> None:
         super().__init__()
         self.norm = ValidBatchNorm(width, ceiling=None)
 
@@ -32,12 +34,15 @@ class SequenceBatchNorm(nn.Layer):
 class MaskedLayerNorm(nn.Layer):
     """Layer norm of each frame by itself (Ba et al. 2016); padding becomes zero."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, fast: bool = False) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
+        self.fast = fast
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [batch, frames, width], mask [batch, frames] -> like x, padding zero."""
+        if self.fast:
+            return layer_norm(self.norm, x, mask)
         return self.norm(x) * mask.unsqueeze(-1)
 
 
@@ -64,7 +69,7 @@ class RecurrentStack(nn.Layer):
     Args:
         input_width: values of a frame that comes in.
         settings: sizes, cells, direction, normalisation and dropout.
-        fast: compute GRU layers by `networks.gru` where that is faster.
+        fast: compute by `model_utils.fast`, GRU layers where that is faster.
     """
 
     def __init__(self, input_width: int, settings: NetworkSettings, fast: bool = False) -> None:
@@ -72,21 +77,21 @@ class RecurrentStack(nn.Layer):
         norm_class = MaskedLayerNorm if settings.rnn_norm == "layer" else SequenceBatchNorm
         bidirectional = settings.rnn_direction == "bidirectional"
         cell, units = CELLS[settings.rnn_type], settings.rnn_layer_size
+        if fast and cell is nn.GRU and gru.is_faster(units, settings.rnn_direction):
+            cell = gru.GRU
         self.output_width = units * (2 if bidirectional else 1)
-        is_gru = settings.rnn_type == "gru"
-        self.has_fast_gru = fast and is_gru and is_faster(units, settings.rnn_direction)
         self.norms = nn.LayerList()
         self.layers = nn.LayerList()
         for layer in range(settings.num_rnn_layers):
             width = self.output_width if layer else input_width
-            self.norms.append(norm_class(width))
+            self.norms.append(norm_class(width, fast))
             self.layers.append(cell(width, units, direction=DIRECTIONS[settings.rnn_direction]))
         self.lookahead = (
             Lookahead(self.output_width, settings.lookahead)
             if settings.lookahead and not bidirectional
             else None
         )
-        self.output_norm = norm_class(self.output_width)
+        self.output_norm = norm_class(self.output_width, fast)
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
@@ -94,10 +99,7 @@ class RecurrentStack(nn.Layer):
         mask = frame_mask(lengths, x.shape[1])
         for number, layer in enumerate(self.layers):  # Paddle's export knows no strict zip
             x = self.dropout(self.norms[number](x, mask))
-            if self.has_fast_gru:
-                x = gru(layer, x, lengths)
-            else:
-                x, _ = layer(x, sequence_length=lengths)
+            x, _ = layer(x, sequence_length=lengths)
         if self.lookahead is not None:
             x = self.lookahead(x * mask.unsqueeze(-1))
         return self.dropout(self.output_norm(x, mask))

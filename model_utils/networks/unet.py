@@ -19,7 +19,8 @@ from paddle import Tensor, nn
 from paddle.nn import functional
 
 from data_utils.separation.settings import HALVINGS, STEMS
-from model_utils.networks.conv import ValidBatchNorm, frame_mask
+from model_utils.networks.batch_norm import ValidBatchNorm
+from model_utils.networks.conv import frame_mask
 
 CHANNELS = (16, 32, 64, 128, 256, 512)
 KERNEL = 5

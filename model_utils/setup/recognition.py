@@ -37,8 +37,8 @@ def open_job(options: Options, resumed: Checkpoint | None = None) -> Job:
         classes, corpus = with_classes(corpus, head.head_field, recogniser.head)
         recogniser = dataclasses.replace(recogniser, head=classes)
         pretrained = pretrained and pretrained.for_head(classes)
-    # A compiled convolution whose input has a gradient crashed once inside Paddle, and the proof of
-    # the engine does not ask for that gradient.
+    # The fast engine has no gradient of the features: a compiled convolution whose input has one
+    # crashed once inside Paddle.
     is_joint = recogniser.front_end is not None and not recogniser.front_end.is_frozen
     compiled_network = None if is_joint else recogniser.network
     device = runtime.prepare(options[DeviceSettings], compiled_network, recogniser.num_bins)

@@ -117,6 +117,7 @@ class RecognitionTask(BatchedTask[Batch]):
         super().__init__(corpus.training, corpus.scored, batching, seed, parts)
         self.recogniser = recogniser
         self._corpus = corpus
+        self.fast = fast
         self.loss = loss or LossSettings()
         self.head = head or HeadSettings()
         paddle.seed(seed)
@@ -135,7 +136,7 @@ class RecognitionTask(BatchedTask[Batch]):
         )
         logits = logits.astype("float32")
         losses = training_loss(
-            logits, lengths.numpy(), batch.labels, batch.label_lengths, self.loss
+            logits, lengths.numpy(), batch.labels, batch.label_lengths, self.loss, self.fast
         )
         if scores is None:
             return losses

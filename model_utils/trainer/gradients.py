@@ -65,7 +65,9 @@ def combine(
             parameter.grad = piece.reshape(parameter.shape)
         loss, total, asked = (float(value) for value in shared.numpy())
         items, is_asked_to_stop = round(total), asked > 0
-    squares = [(p.grad * p.grad).sum() for p in trained if p.grad is not None]
+    present = [p.grad.flatten() for p in trained if p.grad is not None]
+    # A dot product makes no array of squares first: half the time.
+    squares = [paddle.dot(gradient, gradient) for gradient in present]
     norm = math.sqrt(float(paddle.add_n(squares))) if squares else 0.0
     mean = loss / items if items else math.nan
     return Outcome(mean, items, norm / (max(1, items) * scale), scale, is_asked_to_stop)

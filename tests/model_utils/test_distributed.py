@@ -13,14 +13,14 @@ import pytest
 from workspace import HOME
 
 from model_utils import distributed
-from model_utils.networks.conv import ValidBatchNorm
+from model_utils.networks.batch_norm import ValidBatchNorm
 
 CODE = """
 import json, sys
 import numpy as np
 import paddle
 from model_utils import distributed
-from model_utils.networks.conv import ValidBatchNorm
+from model_utils.networks.batch_norm import ValidBatchNorm
 
 distributed.join()
 rank = distributed.rank()

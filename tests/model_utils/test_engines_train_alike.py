@@ -10,7 +10,8 @@ import small
 from tones import Corpus
 
 from model_utils import runtime, training
-from model_utils.networks import conv, gru, packed_products, rnn
+from model_utils.fast import gru, packed_products
+from model_utils.networks import conv
 from model_utils.options import parse
 from model_utils.runtime import Device
 from model_utils.settings import TRAINING
@@ -32,10 +33,10 @@ def test_engines_train_alike(
     corpus, used = make_corpus(TEXTS), []
 
     def noted(compute: Callable[..., Any], name: str) -> Callable[..., Any]:
-        return lambda *given: (used.append(name), compute(*given))[1]
+        return lambda *given, **named: (used.append(name), compute(*given, **named))[1]
 
     monkeypatch.setattr(gru, "SMALLEST", dict.fromkeys(gru.SMALLEST, 128))
-    monkeypatch.setattr(rnn, "gru", noted(rnn.gru, "gru"))
+    monkeypatch.setattr(gru.GRU, "forward", noted(gru.GRU.forward, "gru"))
     # Paddle 2 compiles convolutions wrongly: there the GRU layers alone are the fast engine's.
     compiled = (lambda right, *_: right) if runtime.known_wrong() else conv.compiled
     monkeypatch.setattr(conv, "compiled", noted(compiled, "compiled"))

@@ -63,27 +63,27 @@ def padded(labels: list[list[int]], filling: int = 0) -> tuple[np.ndarray, np.nd
     return array, lengths
 
 
-@given(batches(), st.sampled_from([0, 1, 2]))
-@settings(max_examples=60, deadline=None)
+@given(batches(), st.sampled_from([0, 1, 2]), st.booleans())
+@settings(max_examples=120, deadline=None)
 def test_loss_equals_the_forward_algorithm(
-    batch: tuple[np.ndarray, np.ndarray, list[list[int]]], filling: int
+    batch: tuple[np.ndarray, np.ndarray, list[list[int]]], filling: int, fast: bool
 ) -> None:
     logits, lengths, labels = batch
-    losses = ctc_loss(paddle.to_tensor(logits), lengths, *padded(labels, filling)).numpy()
+    losses = ctc_loss(paddle.to_tensor(logits), lengths, *padded(labels, filling), fast).numpy()
     for row, ids in enumerate(labels):
         expected = negative_log_likelihood(logits[row, : lengths[row]], ids)
         assert np.isclose(losses[row], expected, rtol=1e-4, atol=1e-4)
 
 
-@given(batches())
-@settings(max_examples=10, deadline=None)
+@given(batches(), st.booleans())
+@settings(max_examples=20, deadline=None)
 def test_gradient_equals_finite_differences(
-    batch: tuple[np.ndarray, np.ndarray, list[list[int]]],
+    batch: tuple[np.ndarray, np.ndarray, list[list[int]]], fast: bool
 ) -> None:
     logits, lengths, labels = batch
     weights = np.linspace(1.0, 2.0, len(labels))
     x = paddle.to_tensor(logits, stop_gradient=False)
-    losses = ctc_loss(x, lengths, *padded(labels))
+    losses = ctc_loss(x, lengths, *padded(labels), fast)
     (losses * paddle.to_tensor(weights.astype("float32"))).sum().backward()
     gradient = x.grad.numpy()
     for row, ids in enumerate(labels):

@@ -1,7 +1,5 @@
 """The GRU of the fast engine: against Paddle's layer, and against the cell's definition."""
 
-from threading import get_ident
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,9 +7,9 @@ import paddle
 import pytest
 from paddle import nn
 
-from model_utils.networks import gru as module
-from model_utils.networks import packed_products
-from model_utils.networks.gru import SHARED, SMALLEST, gru, is_faster
+from model_utils.fast import gru as module
+from model_utils.fast import packed_products
+from model_utils.fast.gru import GRU, SMALLEST, is_faster
 from model_utils.networks.rnn import RecurrentStack
 from model_utils.settings import NetworkSettings
 
@@ -22,9 +20,14 @@ WIDTH, UNITS = 5, 3
 LENGTHS = [[9, 1, 6], [7], [4, 4], [2, 0, 9], [3, 5, 5, 5, 8]]
 
 
-def build(direction: str, units: int = UNITS) -> nn.GRU:
+def build(direction: str, units: int = UNITS) -> GRU:
     paddle.seed(1)
-    return nn.GRU(WIDTH, units, direction=direction)
+    return GRU(WIDTH, units, direction=direction)
+
+
+def gru(layer: nn.GRU, x: paddle.Tensor, lengths: paddle.Tensor) -> paddle.Tensor:
+    """What our layer computes."""
+    return layer(x, sequence_length=lengths)[0]
 
 
 def batch(lengths: list[int], frames: int = 9) -> np.ndarray:
@@ -37,7 +40,7 @@ def results(layer: nn.GRU, features: np.ndarray, lengths: list[int], own: bool) 
     """Output and all gradients of a sum with random weights."""
     x = paddle.to_tensor(features, stop_gradient=False)
     given = paddle.to_tensor(lengths)
-    y = gru(layer, x, given) if own else layer(x, sequence_length=given)[0]
+    y = gru(layer, x, given) if own else nn.GRU.forward(layer, x, None, given)[0]
     weights = np.random.default_rng(6).standard_normal(y.shape).astype("float32")
     layer.clear_gradients()
     (y * paddle.to_tensor(weights)).sum().backward()
@@ -130,35 +133,11 @@ def test_a_batch_without_a_frame_has_gradients_of_zero() -> None:
         assert not value.any(), name
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_same_again_to_the_last_bit(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed_products, "threads", lambda: threads)
+def test_the_same_again_to_the_last_bit() -> None:
     layer, lengths = build("bidirect", 130), [9, 1, 6]
     first, second = (results(layer, batch(lengths), lengths, own=True) for _ in range(2))
     for name, value in first.items():
         assert np.array_equal(second[name], value), name
-
-
-@pytest.mark.parametrize(
-    ("units", "directions", "threads", "each"),
-    [
-        *((SHARED - 1, 1, 4, 1), (SHARED - 1, 2, 4, 1)),
-        *((SHARED, 1, 1, 1), (SHARED, 1, 4, 4)),
-        *((SHARED, 2, 1, 1), (SHARED, 2, 2, 1), (SHARED, 2, 3, 1), (SHARED, 2, 4, 2)),
-    ],
-)
-def test_directions_share_the_threads(
-    units: int, directions: int, threads: int, each: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    of_thread = packed_products.threads
-    monkeypatch.setattr(packed_products, "threads", lambda: threads)
-    before = of_thread()
-    layers = [SimpleNamespace(units=units)] * directions
-    used = module._each(lambda *_: (get_ident(), of_thread()), layers)
-    assert [count for _, count in used] == [each] * directions
-    assert of_thread() == before, "what was said of this loop holds beyond it"
-    if directions == 1 or threads == 1:
-        assert {thread for thread, _ in used} == {get_ident()}
 
 
 def test_frozen_weights_get_no_gradient() -> None:
@@ -185,21 +164,27 @@ def stack(
     return RecurrentStack(WIDTH, settings, fast)
 
 
+def is_ours(layers: RecurrentStack) -> bool:
+    """Whether all of its layers are; Paddle's if none is."""
+    [kind] = {type(layer) for layer in layers.layers}
+    return kind is GRU
+
+
 def test_where_it_is_used() -> None:
     for direction, units in SMALLEST.items():
         assert is_faster(units, direction) and not is_faster(units - 1, direction)
-        assert stack(True, units, direction=direction).has_fast_gru
+        assert is_ours(stack(True, units, direction=direction))
         for other in (
             stack(False, units, direction=direction),
             stack(True, units - 1, direction=direction),
             stack(True, units, "lstm", direction),
         ):
-            assert not other.has_fast_gru
+            assert not is_ours(other)
 
 
 def test_without_mkl_paddles_layer_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed_products, "library", lambda: None)
-    assert not stack(fast=True).has_fast_gru
+    assert not is_ours(stack(fast=True))
 
 
 def test_the_stack_computes_by_it_and_keeps_its_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,17 +5,13 @@ It gives what Paddle's layer does, from that layer's parameters, in a fraction o
 - Frames are packed: those of the first moment of all utterances, longest first, then those of the
   second, and so on. The utterances that still run at a moment are always the first rows, so padding
   is never computed, and one product takes the inputs of all frames to the gates.
-- The loop through time multiplies by weights that are laid out once (`packed_products`), and each
-  direction has a thread of its own; in large layers they share all threads.
+- The loop through time multiplies by weights that are laid out once (`packed_products`), one
+  direction after the other: with a thread for each they wait for Python's lock.
 - Backwards, only the gradient of the state is followed through time. Those of the weights and of
   the input are products over all frames.
 """
 
-import functools
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import paddle
@@ -23,8 +19,9 @@ from numpy.typing import NDArray
 from paddle import Tensor, nn
 from paddle.autograd import PyLayer, PyLayerContext
 
-from model_utils.networks import packed_products
-from model_utils.networks.packed_products import PackedMatrix, multiply, values
+from model_utils.fast import packed_products
+from model_utils.fast.memory import values
+from model_utils.fast.packed_products import PackedMatrix, multiply
 
 Array = NDArray[np.float32]
 
@@ -42,12 +39,6 @@ part of its time, all on two cores with two threads each, always busy with other
 
 Nothing was measured on more cores.
 """
-
-SHARED = 1024
-"""Units from which the products of a moment use several threads. With all of a direction's threads
-in place of one, 256 units took 1.2 to 1.5 times as long, both directions with 4 threads and forward
-alone with 2 and 4. 1024 units forward alone took 0.8 of the time with 2 threads, with 4 on the same
-two cores 0.8 and 1.1; both directions with 4 as long as with one each."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +66,11 @@ class _Packing:
 class _Trace:
     """What a direction remembers of its way through time; rows as packed, contiguous."""
 
-    gates: Array
-    """[rows, 2 * units]: reset, then update."""
+    moved: Array
+    """[rows, 3 * units]: reset gate, update gate, the state's part of the new values before the
+    reset gate."""
     new: Array
     """[rows, units]: the new values, which the state moves to."""
-    recurrent: Array
-    """[rows, units]: the state's part of them, before the reset gate."""
     change: Array
     """[rows, units]: the state before, less the new values."""
 
@@ -103,41 +93,38 @@ class _Direction:
         """Values of a state."""
         return self.weight.shape[1]
 
-    def start(self, x: Array) -> _Trace:
-        """What does not wait for states: the input's part of gates and new values."""
-        both = 2 * self.units
-        gates = np.empty((len(x), both), "float32")
-        new, recurrent, change = (np.empty((len(x), self.units), "float32") for _ in range(3))
-        multiply(x, self.input_weight[:both].T, gates)
-        multiply(x, self.input_weight[both:].T, new)
-        return _Trace(gates, new, recurrent, change)
-
-    def run(self, trace: _Trace) -> Array:
-        """Through time, as in `nn.GRUCell`; fills the trace of `start`, returns the states."""
+    def run(self, x: Array) -> tuple[Array, _Trace]:
+        """Through time, as in `nn.GRUCell`: the packed input to the states, and what led there."""
         units, both = self.units, 2 * self.units
-        np.add(trace.gates, self.input_bias[:both] + self.bias[:both], out=trace.gates)
+        trace = _Trace(
+            *(np.empty((len(x), width), "float32") for width in (3 * units, units, units))
+        )
+        # What does not wait for states: the input's part, and the biases.
+        multiply(x, self.input_weight[:both].T, trace.moved[:, :both])
+        multiply(x, self.input_weight[both:].T, trace.new)
+        trace.moved[:, :both] += self.input_bias[:both] + self.bias[:both]
+        trace.moved[:, both:] = self.bias[both:]
         np.add(trace.new, self.input_bias[both:], out=trace.new)
-        trace.recurrent[:] = self.bias[both:]
-        to_gates, to_new = PackedMatrix(self.weight[:both].T), PackedMatrix(self.weight[both:].T)
+        weight = PackedMatrix(self.weight.T)
         states, state = np.empty_like(trace.new), self._nothing()
         for first, count in self.moments:
             rows = slice(first, first + count)
-            h, gates, change = state[:count], trace.gates[rows], trace.change[rows]
-            new, recurrent = trace.new[rows], trace.recurrent[rows]
-            to_gates.add_product(h, gates)
-            to_new.add_product(h, recurrent)
+            h, moved = state[:count], trace.moved[rows]
+            new, change = trace.new[rows], trace.change[rows]
+            weight.add_product(h, moved)
+            gates = moved[:, :both]
             gates *= 0.5  # the logistic function is 0.5 + 0.5 * tanh(x / 2)
             np.tanh(gates, out=gates)
             gates *= 0.5
             gates += 0.5
-            np.multiply(gates[:, :units], recurrent, out=change)
+            np.multiply(moved[:, :units], moved[:, both:], out=change)
             new += change
             np.tanh(new, out=new)
             np.subtract(h, new, out=change)
-            np.multiply(gates[:, units:], change, out=h)
+            np.multiply(moved[:, units:both], change, out=h)
             h += new
             states[rows] = h
-        return states
+        return states, trace
 
     def run_back(self, trace: _Trace, grad: Array) -> Array:
         """Back through time.
@@ -150,13 +137,13 @@ class _Direction:
             Gradients [rows, 4 * units] of what was activated, the input's part of the new value
             first, then the reset and update gates, and of the state's part of the new value.
         """
-        reset, update = np.split(trace.gates, 2, axis=1)
+        reset, update, recurrent = np.split(trace.moved, 3, axis=1)
         # Each is the gradient of the state after that moment, times what is known already.
         found = np.empty((len(grad), 4, self.units), "float32")
         to_new, to_reset, to_update, to_recurrent = (found[:, part] for part in range(4))
         np.multiply(1 - update, 1 - trace.new * trace.new, out=to_new)
         np.multiply(to_new, reset, out=to_recurrent)
-        np.multiply(to_recurrent, trace.recurrent * (1 - reset), out=to_reset)
+        np.multiply(to_recurrent, recurrent * (1 - reset), out=to_reset)
         np.multiply(trace.change, update * (1 - update), out=to_update)
         update = np.ascontiguousarray(update)
         weight = PackedMatrix(self.weight)
@@ -205,6 +192,7 @@ class _Gru(PyLayer):
     """All directions of a layer; the parameters are inputs, so that their hooks see gradients."""
 
     @staticmethod
+    @np.errstate(all="ignore")  # what is not finite the trainer sees
     def forward(
         ctx: PyLayerContext, x: Tensor, lengths: NDArray[np.int64], *parameters: Tensor
     ) -> Tensor:
@@ -213,30 +201,29 @@ class _Gru(PyLayer):
         packing = _Packing.of(lengths, frames)
         packed = values(x.contiguous()).reshape(batch * frames, width)[packing.frames]
         directions = _directions(parameters, packing)
-        traces = [direction.start(packed) for direction in directions]
-        states = np.concatenate(_each(_Direction.run, directions, traces), axis=1)
+        outputs, traces = zip(*(direction.run(packed) for direction in directions), strict=True)
+        states = np.concatenate(outputs, axis=1)
         ctx.save_for_backward(*parameters)
         ctx.packing, ctx.packed, ctx.traces, ctx.shape = packing, packed, traces, x.shape
         ctx.wanted = [not tensor.stop_gradient for tensor in (x, *parameters)]
         return _padded(states, packing, batch, frames)
 
     @staticmethod
+    @np.errstate(all="ignore")  # what is not finite the trainer sees
     def backward(ctx: PyLayerContext, grad: Tensor) -> tuple[Tensor | None, ...]:
         packing, packed, parameters = ctx.packing, ctx.packed, ctx.saved_tensor()
         directions, (batch, frames, _) = _directions(parameters, packing), ctx.shape
         grad_rows = values(grad.contiguous()).reshape(batch * frames, grad.shape[2])
-        grads = [
-            *map(np.ascontiguousarray, np.split(grad_rows[packing.frames], len(directions), axis=1))
-        ]
-        moved = _each(_Direction.run_back, directions, ctx.traces, grads)
+        grads = np.split(grad_rows[packing.frames], len(directions), axis=1)
         grad_x = np.zeros_like(packed)
         of_parameters = [paddle.empty(parameter.shape) for parameter in parameters]
-        for number, direction in enumerate(directions):
+        for number, (direction, trace) in enumerate(zip(directions, ctx.traces, strict=True)):
+            found = direction.run_back(trace, grads[number])
             filled = [*map(values, of_parameters[4 * number : 4 * number + 4])]
-            direction.gradients(ctx.traces[number], moved[number], packed, grad_x, filled)
-        found = [_padded(grad_x, packing, batch, frames), *of_parameters]
+            direction.gradients(trace, found, packed, grad_x, filled)
+        found_all = [_padded(grad_x, packing, batch, frames), *of_parameters]
         return tuple(
-            value if wanted else None for value, wanted in zip(found, ctx.wanted, strict=True)
+            value if wanted else None for value, wanted in zip(found_all, ctx.wanted, strict=True)
         )
 
 
@@ -245,18 +232,24 @@ def is_faster(units: int, direction: str) -> bool:
     return units >= SMALLEST[direction] and packed_products.library() is not None
 
 
-def gru(layer: nn.GRU, x: Tensor, lengths: Tensor) -> Tensor:
-    """The outputs of Paddle's `layer`, which is a single one, on CPU.
+class GRU(nn.GRU):
+    """Paddle's layer, a single one, with its parameters, computed here."""
 
-    Args:
-        layer: whose parameters are used.
-        x: float32 [batch, frames, inputs].
-        lengths: valid frames, int64 [batch].
+    def forward(
+        self, inputs: Tensor, initial_states: None = None, sequence_length: Tensor | None = None
+    ) -> tuple[Tensor, None]:
+        """The outputs, and none of the states that Paddle's layer returns beside them.
 
-    Returns:
-        float32 [batch, frames, units of all directions], 0 in the padding.
-    """
-    return _Gru.apply(x, lengths.numpy(), *layer.parameters())
+        Args:
+            inputs: float32 [batch, frames, inputs].
+            initial_states: none but zeros.
+            sequence_length: valid frames, int64 [batch].
+
+        Returns:
+            float32 [batch, frames, units of all directions], 0 in the padding.
+        """
+        assert initial_states is None and sequence_length is not None
+        return _Gru.apply(inputs, sequence_length.numpy(), *self.parameters()), None
 
 
 def _directions(parameters: tuple[Tensor, ...], packing: _Packing) -> list[_Direction]:
@@ -275,27 +268,3 @@ def _padded(rows: Array, packing: _Packing, batch: int, frames: int) -> Tensor:
     y = paddle.zeros([batch, frames, rows.shape[1]])
     values(y).reshape(batch * frames, -1)[packing.frames] = rows
     return y
-
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(2)
-
-
-def _each(function: Callable, directions: list[_Direction], *arguments: list) -> list:
-    """`function` of each direction, at the same time where there are threads for it.
-
-    The directions share these: a product of few rows may use its direction's part of them where
-    the layer is `SHARED` units or larger.
-    """
-    available = packed_products.threads()
-    is_large = directions[0].units >= SHARED
-    share = max(1, available // len(directions)) if is_large else 1
-
-    def run(*given: Any) -> Any:
-        with packed_products.using(share):
-            return function(*given)
-
-    if len(directions) == 1 or available == 1:
-        return list(map(run, directions, *arguments))
-    return list(_pool().map(run, directions, *arguments))

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import paddle
 from numpy.typing import NDArray
-from paddle import Tensor
 
 _ROWS, _PLAIN, _TURNED, _PACKED, _SECOND = 101, 111, 112, 151, 162
 """Of MKL's `mkl_cblas.h`: row-major, as it stands, transposed, packed, the second factor."""
@@ -69,15 +68,6 @@ def using(count: int) -> Iterator[None]:
         library().MKL_Set_Num_Threads_Local(before)
 
 
-def values(tensor: Tensor) -> NDArray[np.float32]:
-    """The memory of a float32 tensor on CPU."""
-    assert tensor.place.is_cpu_place(), "its pointer is of another device"
-    assert tensor.dtype == paddle.float32 and tensor.is_contiguous()
-    memory = (ctypes.c_float * int(tensor.size)).from_address(tensor.data_ptr())
-    memory.of = tensor  # type: ignore[attr-defined]  # lives as long as the array
-    return np.ctypeslib.as_array(memory).reshape(tensor.shape)
-
-
 def multiply(
     a: NDArray[np.float32], b: NDArray[np.float32], out: NDArray[np.float32], *, add: bool = False
 ) -> None:
@@ -96,7 +86,7 @@ def multiply(
     assert b.shape == (k, n) and out.shape == (m, n) and out.strides[1] == out.itemsize
     library().cblas_sgemm(
         *(_ROWS, turn_a, turn_b, m, n, k, 1.0, a.ctypes.data, stride_a, b.ctypes.data, stride_b),
-        *(float(add), out.ctypes.data, out.strides[0] // out.itemsize),
+        *(float(add), out.ctypes.data, max(n, out.strides[0] // out.itemsize)),
     )
 
 

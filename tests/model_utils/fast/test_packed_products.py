@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_utils.networks import packed_products
-from model_utils.networks.packed_products import PackedMatrix, multiply, values
+from model_utils.fast import packed_products
+from model_utils.fast.memory import values
+from model_utils.fast.packed_products import PackedMatrix, multiply
 
 if packed_products.library() is None:
     pytest.skip("this Paddle has no MKL", allow_module_level=True)

@@ -1,0 +1,14 @@
+"""The fast engine on CPU: what Paddle's operations compute, with its parameters, in less time.
+
+PyLayers on NumPy arrays that share the memory of Paddle's tensors, in float32. The plain engine,
+and with it every GPU, has Paddle's own operations instead.
+
+gru.py              a GRU layer
+batch_norm.py       batch norm of convolutions
+layer_norm.py       layer norm of frames
+linear.py           the output layer
+ctc.py              CTC
+images.py           frames to the images that convolutions see, and back
+packed_products.py  products of Paddle's MKL on NumPy arrays, one factor laid out in advance
+memory.py           the memory of a tensor
+"""
