@@ -19,9 +19,10 @@ distributed.py  what the processes of one training know of each other
 training.py     from the options of train.py to a trained network
 storing.py      the examples of a task, computed once and stored
 notices.py      what train.py says of a run beside its log
-engine_proof.py compares the compiled convolutions with the plain ones
-runtime.py      what the process must set before Paddle is imported; the convolution engine
+engine_proof.py compares the layers of the fast engine with the plain ones
+runtime.py      what the process must set before Paddle is imported; the engine
 networks/       shapes in, shapes out
+fast/           layers and CTC as the fast engine computes them on CPU
 losses.py       CTC, guarded, and its variants
 head_losses.py  of the classes of utterances: cross-entropy, multi-margin, focal
 mask_losses.py  errors of masks and magnitudes over valid frames

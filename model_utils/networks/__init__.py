@@ -1,6 +1,7 @@
 """Networks: shapes in, shapes out, nothing else.
 
-conv.py           strided convolutions over (frequency, time) and batch statistics of valid frames
+conv.py           strided convolutions over (frequency, time)
+batch_norm.py     batch statistics of valid frames alone
 rnn.py            recurrent layers with normalisation between them, lookahead convolution
 deepspeech2.py    the whole: features -> logits
 head.py           one class for each utterance
