@@ -25,19 +25,21 @@ from model_utils.fast.packed_products import PackedMatrix, multiply
 
 Array = NDArray[np.float32]
 
-SMALLEST = {"bidirectional": 128, "forward": 256}
+SMALLEST = {"bidirectional": 256, "forward": 512}
 """Units from which this is the faster one, by the layer's direction.
 
-Forward and backward through 8 utterances of 167 frames took, in turns with Paddle's layer, this
-part of its time, all on two cores with two threads each, always busy with other work:
+Forward and backward through 8 utterances of 167 frames took, in turns with Paddle's layer and with
+nothing else running on two cores, this part of its time; in brackets with utterances of 40 to 167
+frames, which Paddle's computes to the end of the longest:
 
-- Both directions, 2 threads: 16 units 5, 64 units 1.3, 128 units 0.6, 256 units 0.77 to 0.96, 1024
-  units 0.26 to 0.96; with shorter ones among them, 128 units 0.53 and 256 units 0.65.
-- Both directions, 4 threads: 256 units 0.48 to 0.89, 1024 units (16 frames) 1.04.
-- Forward alone, 2 threads: 128 units 1.16, 256 units 0.68 and 1.15, 1024 units 0.70.
-- Forward alone, 4 threads: 256 units 0.53, 1024 units 0.89 (16 frames) and 1.07 (48).
+- Both directions, 2 threads: 128 units 1.24 (0.83), 256 units 1.08 (0.64), 384 units 0.98 (0.61),
+  512 units 0.91 (0.58), 1024 units 0.56 (0.32).
+- Both directions, 4 threads: 128 units 1.70 (0.95), 256 units 1.14 (0.82), 1024 units 0.70 (0.44).
+- Forward alone, 2 threads: 256 units 1.19, 384 units 1.07, 512 units 0.87, 1024 units 0.43; with 4
+  threads 256 units 1.28, 1024 units 0.62.
 
-Nothing was measured on more cores.
+A step of the whole network with 256 units, both directions and equal utterances, took as long by
+either, and 801 MB in place of 847.
 """
 
 
