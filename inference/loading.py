@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from data_utils.errors import InputError
 from data_utils.normalizer import Normalizer
-from data_utils.separation.settings import MaskExtension
+from data_utils.separation.settings import StemSettings
 from data_utils.text import Vocabulary
 from inference.export import Export
 from inference.export import load as load_export
@@ -136,7 +136,7 @@ def load_enhancer(
 
 
 def load_separator(
-    model: str, device: DeviceSettings, mask_extension: MaskExtension = "average"
+    model: str, device: DeviceSettings, stems: StemSettings | None = None
 ) -> "SeparationPredictor":
     """The separator of a checkpoint, or of the newest in a folder.
 
@@ -148,7 +148,7 @@ def load_separator(
 
     from inference.separation import SeparationPredictor
 
-    return SeparationPredictor(saved, mask_extension)
+    return SeparationPredictor(saved, stems)
 
 
 def _described(model: str, *tasks: str) -> Checkpoint:

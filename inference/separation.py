@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.separation.settings import STEMS, MaskExtension
+from data_utils.separation.settings import STEMS, StemSettings
 from data_utils.separation.stems import stem_shares
 from inference.masking import Masking, Spectrum, write_parts
 from model_utils.description import needed
@@ -20,15 +20,15 @@ class SeparationPredictor:
 
     Args:
         saved: the checkpoint; Paddle is set up already, see `loading.load_separator`.
-        mask_extension: what becomes of the bins above those that the networks hear.
+        settings: how bins are shared, and what becomes of those above what the networks hear.
 
     Raises:
         InputError: the checkpoint cannot be used.
     """
 
-    def __init__(self, saved: Checkpoint, mask_extension: MaskExtension = "average") -> None:
+    def __init__(self, saved: Checkpoint, settings: StemSettings | None = None) -> None:
         self.separator = Separator.of(needed(saved.info, saved.path), str(saved.path))
-        self.mask_extension = mask_extension
+        self.settings = settings or StemSettings()
         self.hearing = self.separator.hearing
         self.masking = Masking(self.separator.stft, self.hearing.rate, STEMS, self.separator.blocks)
         self.network = self.separator.build()
@@ -85,4 +85,4 @@ class SeparationPredictor:
                 paddle.to_tensor(padded), paddle.to_tensor(np.array([frames], np.int64))
             ).numpy()
         bins = self.masking.stft.bins
-        return stem_shares(heard, masks[0, :, :frames], bins, self.mask_extension)
+        return stem_shares(heard, masks[0, :, :frames], bins, self.settings)

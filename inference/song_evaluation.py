@@ -31,7 +31,7 @@ def evaluate_separator(options: Options) -> None:
     predictor = load_separator(
         settings.resume_model,
         options[DeviceSettings],
-        options[StemSettings].mask_extension,
+        options[StemSettings],
     )
     songs = read_songs(settings.test_manifest, settings.test_dataset)
     chunks = SongChunks(songs, predictor.separator.songs)

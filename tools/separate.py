@@ -39,7 +39,7 @@ def main() -> int:
     predictor = load_separator(
         settings.resume_model,
         options[DeviceSettings],
-        options[StemSettings].mask_extension,
+        options[StemSettings],
     )
     names = predictor.masking.names
 

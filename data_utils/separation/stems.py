@@ -15,10 +15,7 @@ Above the F bins that the networks hear nobody knows, and `mask_extension` decid
 import numpy as np
 from numpy.typing import NDArray
 
-from data_utils.separation.settings import MaskExtension
-
-EXPONENT = 2
-"""Shares are those of powers."""
+from data_utils.separation.settings import MaskExtension, StemSettings
 
 EPSILON = 1e-10
 """Power that is divided evenly, for bins where no stem has any; as in Spleeter."""
@@ -28,7 +25,7 @@ def stem_shares(
     heard: NDArray[np.float32],
     masks: NDArray[np.float32],
     bins: int,
-    mask_extension: MaskExtension = "average",
+    settings: StemSettings = StemSettings(),  # noqa: B008  # frozen
 ) -> NDArray[np.float32]:
     """What each stem gets of a mixture; times the mixture it is the stem's spectrum.
 
@@ -36,24 +33,26 @@ def stem_shares(
         heard: magnitudes of the mixture's F lowest bins, float32 [frames, F], of any level.
         masks: what the network says of them, float32 [stems, frames, F].
         bins: of the mixture.
-        mask_extension: what becomes of those above F.
+        settings: how bins are shared, and what becomes of those above F.
 
     Returns:
         Float32 [stems, frames, bins]. They sum to 1; with `zeros` below F alone.
     """
-    return extended(power_shares(masks * heard), bins, mask_extension)
+    shares = power_shares(masks * heard, settings.mask_exponent)
+    return extended(shares, bins, settings.mask_extension)
 
 
-def power_shares(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Share of each stem in every bin, by powers: |s|^2 / sum |s|^2.
+def power_shares(magnitudes: NDArray[np.float32], exponent: float = 2.0) -> NDArray[np.float32]:
+    """Share of each stem in every bin: |s|^p / sum |s|^p.
 
     Args:
         magnitudes: of the stems, float32 [stems, frames, bins].
+        exponent: p; 2 shares by powers.
 
     Returns:
         Float32 [stems, frames, bins] that sums to 1; even shares where all are silent.
     """
-    powers = magnitudes**EXPONENT + np.float32(EPSILON / len(magnitudes))
+    powers = magnitudes**exponent + np.float32(EPSILON ** (exponent / 2) / len(magnitudes))
     return powers / powers.sum(axis=0)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from songs import RATE, vocals_and_noise
 
-from data_utils.separation.settings import MaskExtension
+from data_utils.separation.settings import MaskExtension, StemSettings
 from data_utils.separation.stems import extended, power_shares, stem_shares
 from data_utils.stft import Stft
 
@@ -18,7 +18,8 @@ def stem_spectra(
 ) -> np.ndarray:
     """The spectra of the stems."""
     heard = np.abs(spectrum[:, : masks.shape[2]])
-    return stem_shares(heard, masks, spectrum.shape[1], mask_extension) * spectrum
+    settings = StemSettings(mask_extension=mask_extension)
+    return stem_shares(heard, masks, spectrum.shape[1], settings) * spectrum
 
 
 def random_masks(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -29,11 +30,15 @@ def decibels(error: np.ndarray, signal: np.ndarray) -> float:
     return 10 * np.log10(np.sum(np.square(error, dtype=float)) / np.sum(signal.astype(float) ** 2))
 
 
-def test_shares_are_those_of_the_powers() -> None:
+@pytest.mark.parametrize(("exponent", "share"), [(1.0, 3 / 4), (2.0, 9 / 10), (3.0, 27 / 28)])
+def test_shares_are_those_of_the_powers(exponent: float, share: float) -> None:
     """3 and 1 of magnitude are 9 and 1 of power; where nobody has any, all have as much."""
     magnitudes = np.array([[[3.0, 0.0, 2.0]], [[1.0, 0.0, 0.0]]], np.float32)
-    expected = [[[0.9, 0.5, 1.0]], [[0.1, 0.5, 0.0]]]
-    assert np.allclose(power_shares(magnitudes), expected, atol=1e-6)
+    expected = np.array([[[share, 0.5, 1.0]], [[1 - share, 0.5, 0.0]]])
+    assert np.allclose(power_shares(magnitudes, exponent), expected, atol=1e-5)
+    settings = StemSettings(mask_exponent=exponent)
+    shares = stem_shares(np.ones((1, 3), np.float32), magnitudes, 3, settings)
+    assert np.allclose(shares, expected, atol=1e-5), "the option reaches them"
 
 
 @given(
