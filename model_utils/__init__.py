@@ -19,7 +19,7 @@ distributed.py  what the processes of one training know of each other
 training.py     from the options of train.py to a trained network
 storing.py      the examples of a task, computed once and stored
 notices.py      what train.py says of a run beside its log
-engine_proof.py compares the layers of the fast engine with the plain ones
+engine_proof.py compares convolutions and GRU layers of the fast engine with the plain ones
 runtime.py      what the process must set before Paddle is imported; the engine
 networks/       shapes in, shapes out
 fast/           layers and CTC as the fast engine computes them on CPU

@@ -83,7 +83,7 @@ def compare_convolutions(num_layers: int, channels: int, num_bins: int) -> str:
     plain = ConvolutionStack(num_bins, channels, num_layers)
     fast = ConvolutionStack(num_bins, channels, num_layers, compile_convolutions=True)
     for norm in (*plain.norms, *fast.norms):
-        # Plain in both engines; at its corners the smallest rounding turns a gradient on or off.
+        # At its corners the smallest rounding turns a gradient on or off.
         norm.ceiling = None
     random = np.random.default_rng(0)
     for training in (True, False):

@@ -9,8 +9,8 @@ believed: `engine_proof` compares both engines on the real layers, in a child pr
 fault there must not take the run with it. The verdict is kept for this CPU, Paddle version and
 these layers; a proof that came to none, for want of memory or time, is tried again by the next run.
 
-The same engine computes other layers and CTC by `model_utils.fast`; its GRU layers are proved with
-the convolutions.
+The same engine computes other layers and CTC by `model_utils.fast`; of that GRU layers
+and what stands around the convolutions are proved with them, the rest by tests alone.
 
 What differs between the lines of Paddle, 2.6.2 and 3.3.1, is decided here: `known_wrong`.
 """
@@ -63,7 +63,7 @@ class Device:
     name: str
     """"cpu" or "gpu:0"."""
     engine: str
-    """"fast" (convolutions compiled for oneDNN, own products in GRU layers) or "plain"."""
+    """"fast" (convolutions compiled for oneDNN, `model_utils.fast`) or "plain"."""
     threads: int
     """Threads of the CPU engine."""
 
@@ -293,8 +293,8 @@ def _proof_source() -> str:
     """Digest of the code that a proof covers, so that a change asks for a new one."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    computed = (folder / "networks" / "conv.py", *sorted((folder / "fast").glob("*.py")))
-    for path in (folder / "engine_proof.py", *computed):
+    networks = (folder / "networks" / name for name in ("conv.py", "batch_norm.py"))
+    for path in (folder / "engine_proof.py", *networks, *sorted((folder / "fast").glob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

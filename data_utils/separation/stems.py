@@ -1,8 +1,8 @@
 """From a network's masks, one for each stem by itself, to stems that share the recording.
 
 Each network says what it hears of a mixture. In every bin the stems get shares of the mixture in
-proportion to the powers of what was heard, so that nothing is lost and nothing is there twice:
-stems that are put together again from these shares sum to the recording.
+proportion to powers of what was heard (`mask_exponent`), so that nothing is lost and nothing is
+there twice: stems that are put together again from these shares sum to the recording.
 
 Above the F bins that the networks hear nobody knows, and `mask_extension` decides:
 
@@ -25,7 +25,7 @@ def stem_shares(
     heard: NDArray[np.float32],
     masks: NDArray[np.float32],
     bins: int,
-    settings: StemSettings = StemSettings(),  # noqa: B008  # frozen
+    settings: StemSettings,
 ) -> NDArray[np.float32]:
     """What each stem gets of a mixture; times the mixture it is the stem's spectrum.
 

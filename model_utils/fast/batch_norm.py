@@ -37,10 +37,9 @@ class NormaliseValid(PyLayer):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """`x` [batch, channels, bins, frames], mask [batch, 1, 1, frames], count [1]."""
         images, valid, number = values(x.contiguous()), values(mask)[:, 0], float(count)
-        batch, channels, bins, frames = images.shape
-        columns = valid.reshape(batch, frames, 1)
-        sums = images.reshape(batch, channels * bins, frames) @ columns
-        mean = _over_ranks(sums.reshape(batch, channels, bins).sum(axis=(0, 2))) / number
+        channels = images.shape[1]
+        sums = np.stack([_dot(images[:, channel], valid) for channel in range(channels)])
+        mean = _over_ranks(sums) / number
         centred = np.empty_like(images)
         squares = np.empty(channels, "float32")
         for channel in range(channels):
@@ -62,6 +61,7 @@ class NormaliseValid(PyLayer):
             here *= valid
         ctx.save_for_backward(scale, mask, y)
         ctx.centred, ctx.inverse, ctx.number, ctx.ceiling = centred, inverse, number, ceiling
+        ctx.wanted = [not tensor.stop_gradient for tensor in (x, scale, shift)]
         ctx.set_materialize_grads(False)
         return y, paddle.to_tensor(mean), paddle.to_tensor(variance)
 
@@ -90,13 +90,17 @@ class NormaliseValid(PyLayer):
             here -= all_shift[channel]
             here -= ctx.centred[:, channel] * (ctx.inverse[channel] * all_scale[channel])
             here *= step[channel] * valid
-        return grad_x, paddle.to_tensor(of_scale), paddle.to_tensor(of_shift), None, None
+        found_all = (grad_x, paddle.to_tensor(of_scale), paddle.to_tensor(of_shift))
+        gradients = zip(found_all, ctx.wanted, strict=True)
+        return (*(value if wanted else None for value, wanted in gradients), None, None)
 
 
 def _dot(a: Array, b: Array) -> np.float32:
-    """Sum of the products of two channels, [batch, bins, frames]."""
-    rows = zip(a.reshape(len(a), -1), b.reshape(len(b), -1), strict=True)
-    return np.float32(sum(np.dot(*pair) for pair in rows))
+    """Sum of the products of two channels, [batch, bins, frames].
+
+    By pairs, and by one thread: the sums of NumPy's BLAS depend on how many it takes.
+    """
+    return np.float32((a * b).sum())
 
 
 def _over_ranks(sums: Array) -> Array:

@@ -51,11 +51,12 @@ class _LayerNorm(PyLayer):
             normalise(block)
         ctx.save_for_backward(scale)
         ctx.normalised, ctx.inverse, ctx.valid = normalised, inverse, valid
+        ctx.wanted = [not tensor.stop_gradient for tensor in (x, scale, shift)]
         return y
 
     @staticmethod
     @np.errstate(all="ignore")  # what is not finite the trainer sees
-    def backward(ctx: PyLayerContext, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: PyLayerContext, grad: Tensor) -> tuple[Tensor | None, ...]:
         [scale] = ctx.saved_tensor()
         gain, given = values(scale), _rows(grad)
         grad_x = paddle.empty(grad.shape)
@@ -72,9 +73,12 @@ class _LayerNorm(PyLayer):
             out *= ctx.inverse[block]
             return shift, scale
 
-        sums = [follow(block) for block in _blocks(found)]
-        shifts, scales = (np.sum(parts, axis=0) for parts in zip(*sums, strict=True))
-        return grad_x, paddle.to_tensor(scales), paddle.to_tensor(shifts), None
+        sums = [follow(block) for block in _blocks(found)] or [(0 * gain, 0 * gain)]
+        of_shift, of_scale = (
+            paddle.to_tensor(np.sum(parts, axis=0)) for parts in zip(*sums, strict=True)
+        )
+        gradients = zip((grad_x, of_scale, of_shift), ctx.wanted, strict=True)
+        return (*(value if wanted else None for value, wanted in gradients), None)
 
 
 def layer_norm(norm: nn.LayerNorm, x: Tensor, mask: Tensor) -> Tensor:

@@ -6,11 +6,9 @@ keep it laid out (`cblas_sgemm_pack`), and no operation of Paddle asks for that.
 copy of the library, so there is one set of threads, which `OMP_NUM_THREADS` counts.
 """
 
-import contextlib
 import ctypes
 import functools
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +32,6 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
         [_INT] * 6 + [_POINTER, _INT, _POINTER, _INT, _FLOAT, _POINTER, _INT],
     ),
     "cblas_sgemm_free": (None, [_POINTER]),
-    "MKL_Get_Max_Threads": (_INT, []),
-    "MKL_Set_Num_Threads_Local": (_INT, [_INT]),
 }
 
 
@@ -51,21 +47,6 @@ def library() -> Any:
     except (OSError, AttributeError):
         return None
     return found
-
-
-def threads() -> int:
-    """Threads that a product uses where nothing else was said."""
-    return int(library().MKL_Get_Max_Threads())
-
-
-@contextlib.contextmanager
-def using(count: int) -> Iterator[None]:
-    """Let products that the calling thread asks for use so many threads, itself counted."""
-    before = library().MKL_Set_Num_Threads_Local(count)
-    try:
-        yield
-    finally:
-        library().MKL_Set_Num_Threads_Local(before)
 
 
 def multiply(

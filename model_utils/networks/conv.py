@@ -102,7 +102,8 @@ class ConvolutionStack(nn.Layer):
         num_bins: feature bins of a frame.
         channels: channels of every layer.
         num_layers: 1 to 3.
-        compile_convolutions: run each convolution as a region compiled for oneDNN.
+        compile_convolutions: build for the fast engine: each convolution a region compiled for
+            oneDNN, and `model_utils.fast` around it, which has no gradient of the features.
     """
 
     def __init__(

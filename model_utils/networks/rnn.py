@@ -19,7 +19,10 @@ DIRECTIONS = {"bidirectional": "bidirect", "forward": "forward"}
 
 
 class SequenceBatchNorm(nn.Layer):
-    """Batch norm of each unit over all valid frames of the batch (Laurent et al. 2015, eq. 9)."""
+    """Batch norm of each unit over all valid frames of the batch (Laurent et al. 2015, eq. 9).
+
+    `fast` changes nothing: a unit has too few values for a pass of NumPy of its own.
+    """
 
     def __init__(self, width: int, fast: bool = False) -> None:
         super().__init__()

@@ -73,7 +73,7 @@ def save_for_inference(network: DeepSpeech2, num_bins: int, path: Path) -> None:
     """Write a network in Paddle's inference format, for any batch and length.
 
     Args:
-        network: in evaluation mode, its convolutions not compiled.
+        network: in evaluation mode, not built for the fast engine.
         num_bins: feature bins of a frame.
         path: of the files without their suffixes, which are of Paddle's version.
     """

@@ -34,15 +34,14 @@ def build_optimizer(
     common: dict[str, Any] = {"learning_rate": 0.0, "parameters": network.parameters()}
     if settings.optimizer == "adamw":
         # Decay pulls matrices towards zero; biases and the scales of normalisation stay free.
-        matrices = [p for p in network.parameters() if p.ndim > 1 and not p.stop_gradient]
-        return _AdamW(
-            matrices,
-            settings.weight_decay,
+        matrices = {p.name for p in network.parameters() if p.ndim > 1}
+        return paddle.optimizer.AdamW(
             **common,
             beta1=settings.beta1,
             beta2=settings.beta2,
             epsilon=settings.epsilon,
-            use_multi_tensor=True,
+            weight_decay=settings.weight_decay,
+            apply_decay_param_fun=lambda name: name in matrices,
         )
     if settings.optimizer == "sgd":
         return _momentum(settings, common)
@@ -60,32 +59,6 @@ def build_optimizer(
             centered=settings.centered,
         )
     return paddle.optimizer.Adagrad(**common, epsilon=settings.epsilon)
-
-
-class _AdamW(paddle.optimizer.Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
-
-    Paddle's own AdamW takes three times as long as its Adam over all tensors at once, on CPU: 178
-    against 64 ms for 38 million values.
-
-    Args:
-        decayed: values that are pulled towards zero.
-        decay: times the rate, how far at each step.
-        options: of Adam.
-    """
-
-    def __init__(self, decayed: list[Tensor], decay: float, **options: Any) -> None:
-        super().__init__(**options)
-        self._decayed = decayed
-        self._decay = decay
-
-    @paddle.no_grad()
-    def step(self) -> None:
-        """Move the weights by their gradients."""
-        for parameter in self._decayed:
-            if parameter.grad is not None:
-                parameter.scale_(1 - self.get_lr() * self._decay)
-        super().step()
 
 
 def kept_share(settings: OptimisationSettings, norm: float) -> float:

@@ -26,7 +26,7 @@ distributed.join()
 rank = distributed.rank()
 given = np.load(sys.argv[1])
 rows = slice(0, 3) if rank == 0 else slice(3, None)  # 3 and 2 utterances
-norm = ValidBatchNorm(given["x"].shape[1], ceiling=1.5)
+norm = ValidBatchNorm(given["x"].shape[1], ceiling=1.5, fast=sys.argv[3] == "fast")
 norm.scale.set_value(given["scale"])
 norm.shift.set_value(given["shift"])
 x = paddle.to_tensor(given["x"][rows], stop_gradient=False)
@@ -64,7 +64,8 @@ def run_ranks(folder: Path, code: str, *arguments: str) -> str:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Paddle's CPU builds for Windows have no gloo")
-def test_batch_norm_sees_the_frames_of_both_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_batch_norm_sees_the_frames_of_both_processes(engine: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     shape = (5, 4, 3, 7)
     lengths = np.array([7, 2, 5, 7, 4])
@@ -90,7 +91,7 @@ def test_batch_norm_sees_the_frames_of_both_processes(tmp_path: Path) -> None:
     y = (y + shift.reshape([1, -1, 1, 1])).clip(0.0, 1.5) * mask
     (y * paddle.to_tensor(given["weight"])).sum().backward()
 
-    said = run_ranks(tmp_path, CODE, str(tmp_path / "given.npz"), str(tmp_path / "out"))
+    said = run_ranks(tmp_path, CODE, str(tmp_path / "given.npz"), str(tmp_path / "out"), engine)
     first, second = (np.load(tmp_path / f"out.{rank}.npz") for rank in (0, 1))
     for name, expected in (("y", y.numpy()), ("x", x.grad.numpy())):
         assert np.allclose(np.concatenate([first[name], second[name]]), expected, atol=2e-6), name

@@ -31,8 +31,8 @@ def decibels(error: np.ndarray, signal: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("exponent", "share"), [(1.0, 3 / 4), (2.0, 9 / 10), (3.0, 27 / 28)])
-def test_shares_are_those_of_the_powers(exponent: float, share: float) -> None:
-    """3 and 1 of magnitude are 9 and 1 of power; where nobody has any, all have as much."""
+def test_shares_are_magnitudes_to_the_exponent(exponent: float, share: float) -> None:
+    """3 and 1 are 9 and 1 to the power of 2; where nobody has any, all have as much."""
     magnitudes = np.array([[[3.0, 0.0, 2.0]], [[1.0, 0.0, 0.0]]], np.float32)
     expected = np.array([[[share, 0.5, 1.0]], [[1 - share, 0.5, 0.0]]])
     assert np.allclose(power_shares(magnitudes, exponent), expected, atol=1e-5)

@@ -63,6 +63,18 @@ def test_layer_norm(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     agree(both_ways(fast, lambda x: fast(x, mask), frames(width, np.nan)), found)
 
 
+def test_layer_norm_of_no_frames_and_with_frozen_parameters() -> None:
+    norm = MaskedLayerNorm(5, fast=True)
+    x = paddle.zeros([0, 3, 5])
+    x.stop_gradient = False
+    norm(x, paddle.zeros([0, 3])).sum().backward()
+    assert not norm.norm.weight.grad.numpy().any() and x.grad.shape == [0, 3, 5]
+    norm = MaskedLayerNorm(5, fast=True)
+    norm.norm.weight.stop_gradient = True
+    norm(paddle.ones([2, 3, 5]), paddle.ones([2, 3])).sum().backward()
+    assert norm.norm.weight.grad is None and norm.norm.bias.grad.numpy().tolist() == [6.0] * 5
+
+
 @pytest.mark.skipif(packed_products.library() is None, reason="this Paddle has no MKL")
 @pytest.mark.parametrize("frozen", [(), ("weight",), ("bias",)])
 @pytest.mark.parametrize("rows", [(), (1,), (4, 9), (0, 3)])
