@@ -214,7 +214,7 @@ def test_training_on_nothing_is_refused_and_saves_nothing(
 
 @pytest.mark.parametrize("loss", [LossSettings(label_smoothing=0.1), LossSettings(focal_gamma=1)])
 def test_the_loss_is_the_variant_asked_for(make_corpus: MakeCorpus, loss: LossSettings) -> None:
-    # It once asked which mean is lower: that depends on the drawn weights and on who is in the batch.
+    # It once asked which mean is lower: that depends on the weights and on who is in the batch.
     with make_task(make_corpus(TEXTS), score=False, loss=loss) as task:
         task.network.eval()
         [batch] = next(task.train_batches(1))
