@@ -67,7 +67,8 @@ def test_layer_norm_of_no_frames_and_with_frozen_parameters() -> None:
     norm = MaskedLayerNorm(5, fast=True)
     x = paddle.zeros([0, 3, 5])
     x.stop_gradient = False
-    norm(x, paddle.zeros([0, 3])).sum().backward()
+    y = norm(x, paddle.zeros([0, 3]))
+    paddle.autograd.backward([y], [paddle.zeros(y.shape)])  # Paddle 2 has no sum of nothing
     assert not norm.norm.weight.grad.numpy().any() and x.grad.shape == [0, 3, 5]
     norm = MaskedLayerNorm(5, fast=True)
     norm.norm.weight.stop_gradient = True
