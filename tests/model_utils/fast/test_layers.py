@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paddle import Tensor, nn
 
+from model_utils import runtime
 from model_utils.fast import images, layer_norm, packed_products
 from model_utils.fast.linear import Linear
 from model_utils.networks import conv
@@ -63,13 +64,16 @@ def test_layer_norm(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     agree(both_ways(fast, lambda x: fast(x, mask), frames(width, np.nan)), found)
 
 
-def test_layer_norm_of_no_frames_and_with_frozen_parameters() -> None:
+@pytest.mark.skipif(bool(runtime.known_wrong()), reason="Paddle 2 has no gradients of nothing")
+def test_layer_norm_of_no_frames() -> None:
     norm = MaskedLayerNorm(5, fast=True)
     x = paddle.zeros([0, 3, 5])
     x.stop_gradient = False
-    y = norm(x, paddle.zeros([0, 3]))
-    paddle.autograd.backward([y], [paddle.zeros(y.shape)])  # Paddle 2 has no sum of nothing
+    norm(x, paddle.zeros([0, 3])).sum().backward()
     assert not norm.norm.weight.grad.numpy().any() and x.grad.shape == [0, 3, 5]
+
+
+def test_layer_norm_with_frozen_parameters() -> None:
     norm = MaskedLayerNorm(5, fast=True)
     norm.norm.weight.stop_gradient = True
     norm(paddle.ones([2, 3, 5]), paddle.ones([2, 3])).sum().backward()
