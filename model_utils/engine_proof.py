@@ -3,10 +3,10 @@
 Run by `runtime` as a process of its own:
 `python -m model_utils.engine_proof LAYERS CHANNELS BINS UNITS DIRECTION`, the last two those of GRU
 layers, 0 and none where there are no such layers. Convolutions of real shapes and five lengths, and
-a GRU layer of real size: outputs in training and evaluation and every gradient of a
-parameter in training are compared (nobody asks for gradients in evaluation, and the compiled region has none there). Exit
-code 0 says that all agree, `runtime.DISAGREE` that something differs; after anything else, a crash
-included, the engine is not to be used either.
+a GRU layer of real size: outputs in training and evaluation and every gradient of a parameter in
+training are compared (nobody asks for gradients in evaluation, and the compiled region has none
+there). Exit code 0 says that all agree, `runtime.DISAGREE` that something differs; after anything
+else, a crash included, the engine is not to be used either.
 """
 
 import sys
