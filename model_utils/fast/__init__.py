@@ -8,6 +8,7 @@ batch_norm.py       batch norm of convolutions
 layer_norm.py       layer norm of frames
 linear.py           the output layer
 ctc.py              CTC
+adamw.py            AdamW
 images.py           frames to the images that convolutions see, and back
 packed_products.py  products of Paddle's MKL on NumPy arrays, one factor laid out in advance
 memory.py           the memory of a tensor

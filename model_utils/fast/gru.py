@@ -239,6 +239,9 @@ def is_faster(units: int, direction: str) -> bool:
 class GRU(nn.GRU):
     """Paddle's layer, a single one, with its parameters, computed here."""
 
+    def flatten_parameters(self) -> None:
+        """Nothing: cuDNN alone asks for parameters in one piece, and `numpy` copies all of it."""
+
     def forward(
         self, inputs: Tensor, initial_states: None = None, sequence_length: Tensor | None = None
     ) -> tuple[Tensor, None]:

@@ -97,7 +97,7 @@ def save(
     paths = [folder / f"{name}{suffix}" for suffix in states]
     with room(folder, "checkpoint"), write_atomically(*paths) as temporaries:
         for state, temporary in zip(states.values(), temporaries, strict=True):
-            paddle.save(dict(state), str(temporary))
+            paddle.save({key: _alone(value) for key, value in state.items()}, str(temporary))
         hashes = dict(zip(states, map(sha256, temporaries), strict=True))
     with room(folder, "checkpoint"), write_atomically(folder / f"{name}{INFO}") as (temporary,):
         text = json.dumps({**info, "files": hashes}, ensure_ascii=False, indent=1)
@@ -105,6 +105,17 @@ def save(
     if optimizer is None:  # that of an earlier set of this name is not of these weights
         (folder / f"{name}{OPTIMIZER}").unlink(missing_ok=True)
     return paths[0]
+
+
+def _alone(value: "Tensor") -> "Tensor":
+    """The value in memory of its own.
+
+    Paddle keeps a recurrent layer's weights in one piece and, to save one, copies all of it: a
+    network of 216 MB took 1.9 GB more.
+    """
+    copy = value.clone()
+    copy.name = value.name
+    return copy
 
 
 def sweep(folder: Path, before: float) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import paddle
 from paddle import Tensor
+from paddle.nn.clip import _squared_l2_norm as squared_l2_norm
 
 from model_utils import distributed
 
@@ -65,10 +66,9 @@ def combine(
             parameter.grad = piece.reshape(parameter.shape)
         loss, total, asked = (float(value) for value in shared.numpy())
         items, is_asked_to_stop = round(total), asked > 0
-    present = [p.grad.flatten() for p in trained if p.grad is not None]
-    # A dot product makes no array of squares first: half the time.
-    squares = [paddle.dot(gradient, gradient) for gradient in present]
-    norm = math.sqrt(float(paddle.add_n(squares))) if squares else 0.0
+    # `paddle.dot` adds all squares of a matrix one after the other: 0.6 % short in nine million.
+    squares = [squared_l2_norm(p.grad) for p in trained if p.grad is not None]
+    norm = math.sqrt(float(paddle.add_n(squares).sum())) if squares else 0.0
     mean = loss / items if items else math.nan
     return Outcome(mean, items, norm / (max(1, items) * scale), scale, is_asked_to_stop)
 

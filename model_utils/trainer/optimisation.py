@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from paddle import Tensor, nn
 
 from data_utils.errors import InputError
+from model_utils.fast.adamw import AdamW
 from model_utils.settings import OptimisationSettings
 
 _SEPARATOR = "::"
@@ -20,13 +21,18 @@ _IN_TRAINING = "weights"
 
 
 def build_optimizer(
-    settings: OptimisationSettings, network: nn.Layer
+    settings: OptimisationSettings, network: nn.Layer, fast: bool = False
 ) -> paddle.optimizer.Optimizer:
     """The optimizer of the network's trained values; its rate is set at each step.
 
     sgd is v = momentum * v + (1 - dampening) * g, from v = 0, and a step of the rate times v, or
     with nesterov times g + momentum * v (Sutskever et al. 2013, eq. 3 and 4). Gradients come
     clipped and dampened, see `kept_share`.
+
+    Args:
+        settings: which, and its arguments.
+        network: whose values are trained.
+        fast: compute by `model_utils.fast`, where it has that optimizer.
 
     Raises:
         InputError: settings that contradict each other.
@@ -35,7 +41,8 @@ def build_optimizer(
     if settings.optimizer == "adamw":
         # Decay pulls matrices towards zero; biases and the scales of normalisation stay free.
         matrices = {p.name for p in network.parameters() if p.ndim > 1}
-        return paddle.optimizer.AdamW(
+        adamw = AdamW if fast else paddle.optimizer.AdamW
+        return adamw(
             **common,
             beta1=settings.beta1,
             beta2=settings.beta2,

@@ -39,7 +39,7 @@ class Updater:
         self._task = task
         self._settings = settings
         self._seed = seed
-        self._optimizer = optimisation.build_optimizer(settings, task.network)
+        self._optimizer = optimisation.build_optimizer(settings, task.network, device.is_fast)
 
     def step(
         self,

@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,22 @@ def test_no_weight_is_written_twice(tmp_path: Path) -> None:
     saved = checkpoint.load(save(tmp_path))
     size = sum(value.size for value in saved.weights.values())
     assert size == sum(int(p.size) for p in Network().parameters()) + 4
+
+
+def test_saving_takes_no_more_memory_than_the_weights(tmp_path: Path) -> None:
+    layer = nn.GRU(128, 128, direction="bidirect")  # Paddle has its weights in one piece
+    weights = checkpoint.weights_of(layer)
+    size = sum(value.numpy().nbytes for value in weights.values())
+    tracemalloc.start()
+    try:
+        path = checkpoint.save(tmp_path, "1", weights, None, {})
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * size
+    saved = checkpoint.load(path)
+    for name, value in weights.items():
+        assert np.array_equal(saved.weights[name], value.numpy()), name
 
 
 def test_paddle_itself_reads_the_files(tmp_path: Path) -> None:

@@ -60,6 +60,14 @@ def test_clipping_leaves_a_gradient_of_that_norm() -> None:
     assert kept_share(OptimisationSettings(grad_clip=None), 1e9) == 1.0
 
 
+def test_the_norm_of_a_large_matrix_is_exact() -> None:
+    parameter = paddle.create_parameter([3000, 2000], "float32")
+    value = np.random.default_rng(7).standard_normal(parameter.shape).astype("float32")
+    parameter.grad = paddle.to_tensor(value)
+    norm = gradients.combine([parameter], 1.0, 1, 1.0, False).norm
+    assert norm == pytest.approx(np.linalg.norm(value.astype(np.float64)), rel=1e-6)
+
+
 def test_what_is_not_trained_is_left_alone() -> None:
     layer = network()
     layer[0].weight.stop_gradient = True
