@@ -26,7 +26,7 @@ def build(direction: str, units: int = UNITS) -> GRU:
 
 
 def gru(layer: nn.GRU, x: paddle.Tensor, lengths: paddle.Tensor) -> paddle.Tensor:
-    """What our layer computes."""
+    """What the layer computes."""
     return layer(x, sequence_length=lengths)[0]
 
 
@@ -36,11 +36,11 @@ def batch(lengths: list[int], frames: int = 9) -> np.ndarray:
     return (x * (np.arange(frames) < np.array(lengths)[:, None])[:, :, None]).astype("float32")
 
 
-def results(layer: nn.GRU, features: np.ndarray, lengths: list[int], own: bool) -> dict:
+def results(layer: nn.GRU, features: np.ndarray, lengths: list[int]) -> dict:
     """Output and all gradients of a sum with random weights."""
     x = paddle.to_tensor(features, stop_gradient=False)
     given = paddle.to_tensor(lengths)
-    y = gru(layer, x, given) if own else nn.GRU.forward(layer, x, None, given)[0]
+    y = gru(layer, x, given)
     weights = np.random.default_rng(6).standard_normal(y.shape).astype("float32")
     layer.clear_gradients()
     (y * paddle.to_tensor(weights)).sum().backward()
@@ -52,12 +52,14 @@ def results(layer: nn.GRU, features: np.ndarray, lengths: list[int], own: bool) 
 @pytest.mark.parametrize("direction", ["bidirect", "forward"])
 @pytest.mark.parametrize("lengths", LENGTHS, ids=str)
 def test_it_is_paddles_layer(lengths: list[int], direction: str, units: int) -> None:
-    layer = build(direction, units)
+    layer, paddles = build(direction, units), nn.GRU(WIDTH, units, direction=direction)
+    for own, other in zip(layer.parameters(), paddles.parameters(), strict=True):
+        other.set_value(own.numpy())
     # Paddle's own has no outputs of an utterance without frames that could be compared.
     heard = [row for row, length in enumerate(lengths) if length]
     x = batch(lengths)
-    expected = results(layer, x[heard], [lengths[row] for row in heard], own=False)
-    found = results(layer, x[heard], [lengths[row] for row in heard], own=True)
+    expected = results(paddles, x[heard], [lengths[row] for row in heard])
+    found = results(layer, x[heard], [lengths[row] for row in heard])
     for name, value in expected.items():
         assert np.abs(found[name] - value).max() < 3e-6 * max(1, np.abs(value).max()), name
     with_all = gru(layer, paddle.to_tensor(x), paddle.to_tensor(lengths)).numpy()
@@ -94,7 +96,7 @@ def test_it_is_what_the_equations_say() -> None:
 def test_gradients_are_slopes_of_the_equations() -> None:
     layer, lengths = build("bidirect"), [5, 2]
     x = batch(lengths)
-    found = results(layer, x, lengths, own=True)
+    found = results(layer, x, lengths)
     weights = np.random.default_rng(6).standard_normal((2, 9, 2 * UNITS)).astype("float32")
 
     def value() -> float:
@@ -120,22 +122,22 @@ def test_gradients_are_slopes_of_the_equations() -> None:
 def test_what_stands_in_the_padding_is_not_seen() -> None:
     layer, lengths = build("bidirect"), [9, 1, 6]
     x = batch(lengths)
-    expected = results(layer, x, lengths, own=True)
+    expected = results(layer, x, lengths)
     spoilt = x.copy()
     spoilt[1, 1:] = np.nan
-    for name, value in results(layer, spoilt, lengths, own=True).items():
+    for name, value in results(layer, spoilt, lengths).items():
         assert np.array_equal(value, expected[name]), name
 
 
 def test_a_batch_without_a_frame_has_gradients_of_zero() -> None:
     layer = build("bidirect")
-    for name, value in results(layer, batch([0, 0]), [0, 0], own=True).items():
+    for name, value in results(layer, batch([0, 0]), [0, 0]).items():
         assert not value.any(), name
 
 
 def test_the_same_again_to_the_last_bit() -> None:
     layer, lengths = build("bidirect", 130), [9, 1, 6]
-    first, second = (results(layer, batch(lengths), lengths, own=True) for _ in range(2))
+    first, second = (results(layer, batch(lengths), lengths) for _ in range(2))
     for name, value in first.items():
         assert np.array_equal(second[name], value), name
 
