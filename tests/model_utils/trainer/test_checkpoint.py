@@ -93,11 +93,11 @@ def test_saving_takes_little_more_memory_than_the_weights(tmp_path: Path) -> Non
     size = sum(value.numpy().nbytes for value in weights.values())
     tracemalloc.start()
     try:
-        path = checkpoint.save(tmp_path, "1", weights, None, {})
+        path = checkpoint.save(tmp_path, "1", weights, None, {"epoch": 1})
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < 3 * size
+    assert most < 1.5 * size
     saved = checkpoint.load(path)
     for name, value in weights.items():
         assert np.array_equal(saved.weights[name], value.numpy()), name
