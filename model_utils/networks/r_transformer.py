@@ -17,6 +17,7 @@ from paddle import Tensor, nn
 from paddle.nn import functional
 
 from model_utils.networks.conv import frame_mask
+from model_utils.networks.dropout import Dropout
 from model_utils.networks.settings import LocalRnnType, MaskNetworkSettings
 
 CELLS = {"LSTM": nn.LSTMCell, "GRU": nn.GRUCell, "RNN": nn.SimpleRNNCell}
@@ -109,7 +110,7 @@ class CausalAttention(nn.Layer):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.output = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, frames, width] -> like x."""
@@ -146,7 +147,7 @@ class Residual(nn.Layer):
         super().__init__()
         self.norm = nn.LayerNorm(width) if layer_norm else nn.Identity()
         self.part = part
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, frames, width] -> like x."""
@@ -165,7 +166,7 @@ class RTransformer(nn.Layer):
         width, dropout = settings.d_model, settings.dropout
         assert settings.ksize is not None and settings.n is not None, "settings from `complete`"
         self.input = nn.Sequential(
-            nn.Linear(settings.input_size, width), nn.Dropout(settings.emb_dropout)
+            nn.Linear(settings.input_size, width), Dropout(settings.emb_dropout)
         )
         parts: list[nn.Layer] = []
         for _ in range(settings.n_level):
@@ -193,8 +194,8 @@ class LstmLayers(nn.Layer):
 
     def __init__(self, settings: MaskNetworkSettings) -> None:
         super().__init__()
-        self.emb_dropout = nn.Dropout(settings.emb_dropout)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.emb_dropout = Dropout(settings.emb_dropout)
+        self.dropout = Dropout(settings.dropout)
         self.layers = nn.LayerList(
             [
                 nn.LSTM(settings.d_model if layer else settings.input_size, settings.d_model)
@@ -253,5 +254,5 @@ def _behind(earlier: Tensor | None, x: Tensor) -> Tensor:
 
 def _feed_forward(width: int, dropout: float) -> nn.Layer:
     return nn.Sequential(
-        nn.Linear(width, 4 * width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
+        nn.Linear(width, 4 * width), nn.ReLU(), Dropout(dropout), nn.Linear(4 * width, width)
     )

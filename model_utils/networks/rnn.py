@@ -11,6 +11,7 @@ from model_utils.fast import gru
 from model_utils.fast.layer_norm import layer_norm
 from model_utils.networks.batch_norm import ValidBatchNorm
 from model_utils.networks.conv import frame_mask
+from model_utils.networks.dropout import Dropout
 from model_utils.settings import NetworkSettings
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.SimpleRNN}
@@ -95,7 +96,7 @@ class RecurrentStack(nn.Layer):
             else None
         )
         self.output_norm = norm_class(self.output_width, fast)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x [batch, frames, input_width], lengths [batch] -> [batch, frames, output_width]."""

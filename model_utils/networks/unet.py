@@ -21,6 +21,7 @@ from paddle.nn import functional
 from data_utils.separation.settings import HALVINGS, STEMS
 from model_utils.networks.batch_norm import ValidBatchNorm
 from model_utils.networks.conv import frame_mask
+from model_utils.networks.dropout import Dropout
 
 CHANNELS = (16, 32, 64, 128, 256, 512)
 KERNEL = 5
@@ -66,7 +67,7 @@ class Doubling(nn.Layer):
             bias_attr=False,
         )
         self.norm = ValidBatchNorm(channels, ceiling=None)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """[n, in_channels, bins, frames], [n, 1, 1, 2 frames] -> [n, channels, double, double]."""
