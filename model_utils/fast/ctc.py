@@ -52,9 +52,11 @@ class _Ctc(PyLayer):
             probabilities[item, len(here) :] = 0
         losses, posteriors = _align(log_probs, frames, states, sizes)
         for item, (rows, ids) in enumerate(own):
+            # A class may be that of several states, the blank always is.
+            classes, of_state = np.unique(ids, return_inverse=True)
+            summed = posteriors[item, rows, : len(ids)] @ np.eye(len(classes))[of_state]
             found = probabilities[item, rows]
-            places = (np.arange(len(found))[:, None], ids)
-            np.subtract.at(found, places, posteriors[item, rows, : len(ids)])
+            found[:, classes] -= summed
         ctx.gradient, ctx.frames = gradient, frames
         return paddle.to_tensor(losses.astype("float32"))
 
@@ -118,8 +120,13 @@ def _align(
     turned_states = _turned(sizes, log_probs.shape[2])
     items = np.arange(len(frames))
     turned = log_probs[items[:, None, None], turned_frames[:, :, None], turned_states[:, None, :]]
-    forward = _forward(log_probs, states)
-    backward = _forward(turned, states[items[:, None], turned_states])
+    forward, backward = np.split(
+        _forward(
+            np.concatenate([log_probs, turned]),
+            np.concatenate([states, states[items[:, None], turned_states]]),
+        ),
+        2,
+    )
     backward = backward[items[:, None, None], turned_frames[:, :, None], turned_states[:, None, :]]
     last = forward[items, frames - 1]
     ends = np.stack([last[items, sizes - 1], last[items, sizes - 2]])
