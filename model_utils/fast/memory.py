@@ -18,5 +18,5 @@ def values(tensor: Tensor) -> NDArray[np.float32]:
     if not size:
         return np.empty(shape, "float32")  # has no address
     memory = (ctypes.c_float * size).from_address(tensor.data_ptr())
-    memory.of = tensor  # type: ignore[attr-defined]  # lives as long as the array
+    memory.of = tensor  # lives as long as the array
     return np.frombuffer(memory, "float32").reshape(shape)
