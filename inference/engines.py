@@ -1,9 +1,10 @@
 """What computes log-probabilities, and classes. An engine is imported where it is chosen."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +95,11 @@ def onnx_engine(saved: Checkpoint, recogniser: Recogniser, threads: int) -> Engi
     with installed():
         from inference import onnx_graph
 
-    graph = onnx_graph.build(recogniser, onnx_graph.weights_of(recogniser, saved), "float32")
-    return session_engine(onnx_session(graph.SerializeToString(), threads))
+    # Written into the graph and read from it again 245 MB of weights took a second and 430 MB more.
+    apart: dict[str, NDArray[Any]] = {}
+    weights = onnx_graph.weights_of(recogniser, saved)
+    graph = onnx_graph.build(recogniser, weights, "float32", apart)
+    return session_engine(onnx_session(graph.SerializeToString(), threads, apart))
 
 
 @contextlib.contextmanager
@@ -114,8 +118,17 @@ def installed() -> Iterator[None]:
         ) from None
 
 
-def onnx_session(graph: bytes | Path, threads: int) -> "InferenceSession":
+def onnx_session(
+    graph: bytes | Path,
+    threads: int,
+    apart: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+) -> "InferenceSession":
     """A graph, or the file of one, made ready to run on the CPU.
+
+    Args:
+        graph: as bytes or a file.
+        threads: that compute.
+        apart: constants that the graph names and has not, see `onnx_graph.build`.
 
     Raises:
         InputError: ONNX Runtime is not installed, or cannot read the graph.
@@ -126,6 +139,9 @@ def onnx_session(graph: bytes | Path, threads: int) -> "InferenceSession":
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors
+    if apart:
+        constants = [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in apart.values()]
+        options.add_external_initializers(list(apart), constants)
     content = str(graph) if isinstance(graph, Path) else graph
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

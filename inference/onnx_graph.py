@@ -47,16 +47,26 @@ _GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2), "rnn": (0,)}
 _HALF = 128
 """The whole number that stands for zero."""
 
+_LARGE = 1 << 12
+"""Bytes from which a constant may stand apart."""
 
-def build(recogniser: Recogniser, weights: Weights, precision: Precision) -> onnx.ModelProto:
+
+def build(
+    recogniser: Recogniser,
+    weights: Weights,
+    precision: Precision,
+    apart: dict[str, NDArray[Any]] | None = None,
+) -> onnx.ModelProto:
     """The graph of a recogniser without a front end.
 
     Args:
         recogniser: its sizes.
         weights: by the names that they have in a checkpoint, of the shapes that `shapes` tells.
         precision: of the matrices.
+        apart: gets the large constants by their names, to be handed to ONNX Runtime beside the
+            graph, which without them is small; None: the graph has them.
     """
-    return _Recogniser(recogniser, weights, precision).model()
+    return _Recogniser(recogniser, weights, precision, apart).model()
 
 
 def shapes(recogniser: Recogniser) -> dict[str, tuple[int, ...]]:
@@ -127,6 +137,7 @@ class _Graph:
 
     prefix: str = ""
     proto: onnx.GraphProto = field(default_factory=onnx.GraphProto)
+    apart: dict[str, NDArray[Any]] | None = None
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """A node with one output: its name."""
@@ -145,7 +156,12 @@ class _Graph:
         tensor = self.proto.initializer.add()
         tensor.name, tensor.dims[:] = name, array.shape
         tensor.data_type = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
-        tensor.raw_data = array.tobytes()
+        if self.apart is None or array.nbytes < _LARGE:
+            tensor.raw_data = array.tobytes()
+        else:
+            tensor.data_location = TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value="memory")
+            self.apart[name] = np.ascontiguousarray(array)
         return name
 
     def whole(self, *values: int) -> str:
@@ -160,10 +176,16 @@ class _Graph:
 class _Recogniser(_Graph):
     """The graph of a whole network, see `build`."""
 
-    def __init__(self, recogniser: Recogniser, weights: Weights, precision: Precision) -> None:
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        weights: Weights,
+        precision: Precision,
+        apart: dict[str, NDArray[Any]] | None,
+    ) -> None:
         opsets = [helper.make_opsetid("", OPSET)]
         self.whole_model = onnx.ModelProto(ir_version=IR_VERSION, opset_import=opsets)
-        super().__init__(proto=self.whole_model.graph)
+        super().__init__(proto=self.whole_model.graph, apart=apart)
         self.recogniser = recogniser
         self.settings = recogniser.network
         self.weights = weights

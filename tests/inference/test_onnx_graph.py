@@ -1,5 +1,6 @@
 """The ONNX graph: what it computes is what the network computes, whatever its sizes."""
 
+import gc
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -109,6 +110,25 @@ def test_layers_and_lookahead(layers: int, lookahead: int) -> None:
     found, wanted = exported(made, network)(*batch()), outputs_of(network, *batch())
     assert difference(found, wanted) < 1e-4
     assert found.classes is None
+
+
+@pytest.mark.parametrize("cell", CHOICES["rnn_type"])
+def test_weights_may_stand_beside_the_graph(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_graph, "_LARGE", 64)
+    made = recogniser(True, rnn_type=cell)
+    network = network_of(made)
+    apart: dict[str, NDArray[Any]] = {}
+    graph = onnx_graph.build(made, weights_of(network), "float32", apart).SerializeToString()
+    whole = onnx_graph.build(made, weights_of(network), "float32").SerializeToString()
+    beside = sum(array.nbytes for array in apart.values())
+    assert len(apart) > 3 and beside > len(whole) / 2
+    assert abs(len(graph) + beside - len(whole)) < 100 * len(apart)
+    engine = session_engine(onnx_session(graph, 1, apart))
+    for name in list(apart):  # the session keeps what it needs
+        del apart[name]
+    gc.collect()
+    found, wanted = engine(*batch()), exported(made, network)(*batch())
+    assert np.array_equal(found.log_probs, wanted.log_probs)
 
 
 @settings(max_examples=20, deadline=None)
