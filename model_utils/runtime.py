@@ -16,7 +16,6 @@ What differs between the lines of Paddle, 2.6.2 and 3.3.1, is decided here: `kno
 """
 
 import contextlib
-import ctypes
 import dataclasses
 import functools
 import hashlib
@@ -37,9 +36,6 @@ from data_utils.errors import InputError
 from data_utils.workers import available_cores
 from model_utils import distributed
 from model_utils.settings import DeviceSettings, NetworkSettings
-
-_KEPT = 512 * 2**20
-"""Bytes that stay with the process where they are free."""
 
 PROOF_SECONDS = 300.0
 """A proof that takes longer is broken off."""
@@ -343,20 +339,6 @@ def _set_environment(threads: int, onednn: bool) -> None:
     for name, value in _mkl_hint().items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("GLOG_minloglevel", "2")  # errors; below are greetings of its executor
-    _keep_freed_memory()
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one: to get a page again costs microseconds.
-
-    By itself it gives back what is free at the top of its heap from 64 MB on, at the latest. With
-    256 units a step asked for 16,000 pages, so for 5,800, and took 30 ms less of the system.
-    """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):  # musl has none
-        # Of `malloc.h`. The first switches off its own choice of the second, hence its largest.
-        trim_threshold, mmap_threshold = -1, -3
-        libc.mallopt(trim_threshold, _KEPT)
-        libc.mallopt(mmap_threshold, 32 * 2**20)
 
 
 def _mkl_hint() -> dict[str, str]:

@@ -1,8 +1,6 @@
 """Devices, threads, and what must be settled before Paddle is imported."""
 
-import ctypes
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -211,36 +209,3 @@ def test_only_amd_processors_with_avx2_get_the_hint(
 ) -> None:
     monkeypatch.setattr(runtime, "_cpu_info", lambda: info)
     assert runtime._is_amd_with_avx2() is hinted
-
-
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc's alone")
-def test_what_a_step_frees_is_there_for_the_next() -> None:
-    """Pages of 96 MB, had and given up and had again: only the first time the system is asked."""
-    script = """
-import resource, sys
-import numpy as np
-from model_utils import runtime
-
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    arrays = [np.ones(3 * 2**20) for _ in range(4)]
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-if sys.argv[1] == "kept":
-    runtime._keep_freed_memory()
-print(min(faults() for _ in range(2)), min(faults() for _ in range(4)))
-"""
-    asked = {}
-    for what in ("kept", "given back"):
-        child = subprocess.run(
-            [sys.executable, "-c", script, what],
-            cwd=ROOT,
-            env=os.environ | {"NUMPY_MADVISE_HUGEPAGE": "0"},  # which would ask for few large ones
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        asked[what] = int(child.stdout.split()[1])
-    pages = 96 * 2**20 // resource.getpagesize()
-    assert asked["kept"] < pages / 20
-    assert asked["given back"] > pages / 4, "glibc has changed: the tuning does nothing"
