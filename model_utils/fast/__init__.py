@@ -10,6 +10,6 @@ linear.py           the output layer
 ctc.py              CTC
 adamw.py            AdamW
 images.py           frames to the images that convolutions see, and back
-packed_products.py  products of Paddle's MKL on NumPy arrays, one factor laid out in advance
+mkl.py              products, one factor laid out in advance, and tanh, by Paddle's MKL
 memory.py           the memory of a tensor
 """

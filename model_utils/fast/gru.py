@@ -6,7 +6,7 @@ differ, in half of the time:
 - Frames are packed: those of the first moment of all utterances, longest first, then those of the
   second, and so on. The utterances that still run at a moment are always the first rows, so padding
   is never computed, and one product takes the inputs of all frames to the gates.
-- The loop through time multiplies by weights that are laid out once (`packed_products`), one
+- The loop through time multiplies by weights that are laid out once (`mkl`), one
   direction after the other: with a thread for each they wait for Python's lock.
 - Backwards, only the gradient of the state is followed through time. Those of the weights and of
   the input are products over all frames.
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from paddle import Tensor, nn
 from paddle.autograd import PyLayer, PyLayerContext
 
-from model_utils.fast import packed_products
+from model_utils.fast import mkl
 from model_utils.fast.memory import values
-from model_utils.fast.packed_products import PackedMatrix, multiply
+from model_utils.fast.mkl import PackedMatrix, multiply, tanh
 
 Array = NDArray[np.float32]
 
@@ -70,9 +70,10 @@ class _Packing:
 class _Trace:
     """What a direction remembers of its way through time; rows as packed, contiguous."""
 
-    moved: Array
-    """[rows, 3 * units]: reset gate, update gate, the state's part of the new values before the
-    reset gate."""
+    gates: Array
+    """[rows, 2 * units]: reset gate, update gate."""
+    recurrent: Array
+    """[rows, units]: the state's part of the new values, before the reset gate."""
     new: Array
     """[rows, units]: the new values, which the state moves to."""
     change: Array
@@ -101,36 +102,38 @@ class _Direction:
         """Through time, as in `nn.GRUCell`: the packed input to the states, and what led there."""
         units, both = self.units, 2 * self.units
         trace = _Trace(
-            *(np.empty((len(x), width), "float32") for width in (3 * units, units, units))
+            *(np.empty((len(x), width), "float32") for width in (both, units, units, units))
         )
         # What does not wait for states: the input's part, and the biases.
-        multiply(x, self.input_weight[:both].T, trace.moved[:, :both])
+        multiply(x, self.input_weight[:both].T, trace.gates)
         multiply(x, self.input_weight[both:].T, trace.new)
-        trace.moved[:, :both] += self.input_bias[:both] + self.bias[:both]
-        trace.moved[:, both:] = self.bias[both:]
+        np.add(trace.gates, self.input_bias[:both] + self.bias[:both], out=trace.gates)
         np.add(trace.new, self.input_bias[both:], out=trace.new)
-        weight = PackedMatrix(self.weight.T)
+        weight, bias = PackedMatrix(self.weight.T), self.bias[both:]
         states, state = np.empty_like(trace.new), self._nothing()
+        of_state = np.empty((len(state), 3 * units), "float32")
         for first, count in self.moments:
             rows = slice(first, first + count)
-            h, moved = state[:count], trace.moved[rows]
+            h, moved = state[:count], of_state[:count]
+            gates, recurrent = trace.gates[rows], trace.recurrent[rows]
             new, change = trace.new[rows], trace.change[rows]
-            weight.add_product(h, moved)
-            gates = moved[:, :both]
+            weight.product(h, moved)
+            gates += moved[:, :both]
             gates *= 0.5  # the logistic function is 0.5 + 0.5 * tanh(x / 2)
-            np.tanh(gates, out=gates)
+            tanh(gates)
             gates *= 0.5
             gates += 0.5
-            np.multiply(moved[:, :units], moved[:, both:], out=change)
+            np.add(moved[:, both:], bias, out=recurrent)
+            np.multiply(gates[:, :units], recurrent, out=change)
             new += change
-            np.tanh(new, out=new)
+            tanh(new)
             np.subtract(h, new, out=change)
-            np.multiply(moved[:, units:both], change, out=h)
+            np.multiply(gates[:, units:], change, out=h)
             h += new
             states[rows] = h
         return states, trace
 
-    def run_back(self, trace: _Trace, grad: Array) -> Array:
+    def run_back(self, trace: _Trace, grad: Array) -> tuple[Array, Array]:
         """Back through time.
 
         Args:
@@ -138,31 +141,39 @@ class _Direction:
             grad: of the states [rows, units].
 
         Returns:
-            Gradients [rows, 4 * units] of what was activated, the input's part of the new value
-            first, then the reset and update gates, and of the state's part of the new value.
+            Gradients of what was activated: of the input's part of the new value [rows, units]; of
+            the reset and update gates and of the state's part of the new value [rows, 3 * units].
         """
-        reset, update, recurrent = np.split(trace.moved, 3, axis=1)
+        reset, update = np.split(trace.gates, 2, axis=1)
         # Each is the gradient of the state after that moment, times what is known already.
-        found = np.empty((len(grad), 4, self.units), "float32")
-        to_new, to_reset, to_update, to_recurrent = (found[:, part] for part in range(4))
+        to_new = np.empty_like(trace.new)
+        moved = np.empty((len(grad), 3, self.units), "float32")
+        to_reset, to_update, to_recurrent = (moved[:, part] for part in range(3))
         np.multiply(1 - update, 1 - trace.new * trace.new, out=to_new)
         np.multiply(to_new, reset, out=to_recurrent)
-        np.multiply(to_recurrent, recurrent * (1 - reset), out=to_reset)
+        np.multiply(to_recurrent, trace.recurrent * (1 - reset), out=to_reset)
         np.multiply(trace.change, update * (1 - update), out=to_update)
         update = np.ascontiguousarray(update)
+        to_moved = moved.reshape(len(grad), 3 * self.units)
         weight = PackedMatrix(self.weight)
         state = self._nothing()
         for first, count in reversed(self.moments):
             rows = slice(first, first + count)
-            h, here = state[:count], found[rows]
+            h = state[:count]
             h += grad[rows]
-            here *= h[:, None]
+            to_new[rows] *= h
+            moved[rows] *= h[:, None]
             h *= update[rows]
-            weight.add_product(here[:, 1:].reshape(count, 3 * self.units), h)
-        return found.reshape(len(grad), 4 * self.units)
+            weight.add_product(to_moved[rows], h)
+        return to_new, to_moved
 
     def gradients(
-        self, trace: _Trace, found: Array, x: Array, grad_x: Array, grads: list[Array]
+        self,
+        trace: _Trace,
+        found: tuple[Array, Array],
+        x: Array,
+        grad_x: Array,
+        grads: list[Array],
     ) -> None:
         """Of the parameters; that of the input is added to `grad_x`.
 
@@ -173,17 +184,17 @@ class _Direction:
             grad_x: as `x`.
             grads: of the parameters, to be filled.
         """
-        units, both = self.units, 2 * self.units
-        new, gates, recurrent = found[:, :units], found[:, units : 3 * units], found[:, units:]
+        both = 2 * self.units
+        new, moved = found
+        gates = moved[:, :both]
         grad_input_weight, grad_weight, grad_input_bias, grad_bias = grads
-        multiply(recurrent.T, trace.change + trace.new, grad_weight)
+        multiply(moved.T, trace.change + trace.new, grad_weight)
         multiply(gates.T, x, grad_input_weight[:both])
         multiply(new.T, x, grad_input_weight[both:])
         multiply(gates, self.input_weight[:both], grad_x, add=True)
         multiply(new, self.input_weight[both:], grad_x, add=True)
-        sums = found.sum(axis=0)
-        grad_input_bias[:both], grad_input_bias[both:] = sums[units : 3 * units], sums[:units]
-        grad_bias[:] = sums[units:]
+        grad_bias[:] = moved.sum(axis=0)
+        grad_input_bias[:both], grad_input_bias[both:] = grad_bias[:both], new.sum(axis=0)
 
     def _nothing(self) -> Array:
         """The state before the first moment."""
@@ -233,7 +244,7 @@ class _Gru(PyLayer):
 
 def is_faster(units: int, direction: str) -> bool:
     """Whether `gru` is to be used for layers of so many units that read in this direction."""
-    return units >= SMALLEST[direction] and packed_products.library() is not None
+    return units >= SMALLEST[direction] and mkl.library() is not None
 
 
 class GRU(nn.GRU):

@@ -6,7 +6,7 @@ from paddle import Tensor, nn
 from paddle.autograd import PyLayer, PyLayerContext
 
 from model_utils.fast.memory import values
-from model_utils.fast.packed_products import library, multiply
+from model_utils.fast.mkl import library, multiply
 
 
 class _Linear(PyLayer):

@@ -10,7 +10,7 @@ import small
 from tones import Corpus
 
 from model_utils import runtime, training
-from model_utils.fast import gru, packed_products
+from model_utils.fast import gru, mkl
 from model_utils.networks import conv
 from model_utils.options import parse
 from model_utils.runtime import Device
@@ -22,7 +22,7 @@ STEPS = 12
 """Of one batch each, so that every loss is of the same utterances, and in the log."""
 
 
-@pytest.mark.skipif(packed_products.library() is None, reason="this Paddle has no MKL")
+@pytest.mark.skipif(mkl.library() is None, reason="this Paddle has no MKL")
 @pytest.mark.parametrize("direction", ["bidirectional", "forward"])
 def test_engines_train_alike(
     direction: str,

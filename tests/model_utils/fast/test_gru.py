@@ -8,12 +8,12 @@ import pytest
 from paddle import nn
 
 from model_utils.fast import gru as module
-from model_utils.fast import packed_products
+from model_utils.fast import mkl
 from model_utils.fast.gru import GRU, SMALLEST, is_faster
 from model_utils.networks.rnn import RecurrentStack
 from model_utils.settings import NetworkSettings
 
-if packed_products.library() is None:
+if mkl.library() is None:
     pytest.skip("this Paddle has no MKL", allow_module_level=True)
 
 WIDTH, UNITS = 5, 3
@@ -185,7 +185,7 @@ def test_where_it_is_used() -> None:
 
 
 def test_without_mkl_paddles_layer_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed_products, "library", lambda: None)
+    monkeypatch.setattr(mkl, "library", lambda: None)
     assert not is_ours(stack(fast=True))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from paddle import Tensor, nn
 
 from model_utils import runtime
-from model_utils.fast import images, layer_norm, packed_products
+from model_utils.fast import images, layer_norm, mkl
 from model_utils.fast.linear import Linear
 from model_utils.networks import conv
 from model_utils.networks.rnn import MaskedLayerNorm
@@ -80,7 +80,7 @@ def test_layer_norm_with_frozen_parameters() -> None:
     assert norm.norm.weight.grad is None and norm.norm.bias.grad.numpy().tolist() == [6.0] * 5
 
 
-@pytest.mark.skipif(packed_products.library() is None, reason="this Paddle has no MKL")
+@pytest.mark.skipif(mkl.library() is None, reason="this Paddle has no MKL")
 @pytest.mark.parametrize("frozen", [(), ("weight",), ("bias",)])
 @pytest.mark.parametrize("rows", [(), (1,), (4, 9), (0, 3)])
 def test_linear(rows: tuple[int, ...], frozen: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Products of Paddle's MKL, against NumPy's in float64."""
+"""What Paddle's MKL computes, against NumPy in float64."""
 
 from types import SimpleNamespace
 
@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_utils.fast import packed_products
+from model_utils.fast import mkl
 from model_utils.fast.memory import values
-from model_utils.fast.packed_products import PackedMatrix, multiply
+from model_utils.fast.mkl import PackedMatrix, multiply, tanh
 
-if packed_products.library() is None:
+if mkl.library() is None:
     pytest.skip("this Paddle has no MKL", allow_module_level=True)
 
 sizes = st.integers(1, 40)
@@ -47,10 +47,27 @@ def test_a_packed_matrix(m: int, k: int, n: int, turned: bool, gap: int) -> None
     packed, value = PackedMatrix(b), b.astype("float64")
     b[:] = np.nan  # it is a copy
     for rows in (m, 1):
-        a, out = (matrix(rng, rows, width, False, gap) for width in (k, n))
-        expected = out + a.astype("float64") @ value
+        a, out = (matrix(rng, rows, width, False, 0) for width in (k, n))
+        product = a.astype("float64") @ value
+        expected = out + product
         packed.add_product(a, out)
         assert np.allclose(out, expected, atol=1e-5)
+        out[:] = np.nan  # what stood there does not matter
+        packed.product(a, out)
+        assert np.allclose(out, product, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 3000), st.floats(0.01, 30))
+def test_tanh(size: int, scale: float) -> None:
+    x = (np.random.default_rng(size).standard_normal(size) * scale).astype("float32")
+    x[::7], x[::11] = 0.0, np.inf
+    expected = np.tanh(x.astype("float64"))
+    tanh(x)
+    assert np.abs(x - expected).max() < 2e-7
+    x[0] = np.nan
+    tanh(x)
+    assert np.isnan(x[0])
 
 
 def test_values_are_the_memory_of_the_tensor() -> None:

@@ -1,4 +1,4 @@
-"""Matrix products of Paddle's own MKL, called on NumPy arrays.
+"""What Paddle's own MKL computes, called on NumPy arrays: matrix products, the hyperbolic tangent.
 
 A recurrent layer multiplies a few rows by the same large matrix at every step. An ordinary product
 lays the matrix out anew each time it is called, which takes longer than the arithmetic; MKL can
@@ -32,7 +32,11 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
         [_INT] * 6 + [_POINTER, _INT, _POINTER, _INT, _FLOAT, _POINTER, _INT],
     ),
     "cblas_sgemm_free": (None, [_POINTER]),
+    "vmsTanh": (None, [_INT, _POINTER, _POINTER, ctypes.c_int64]),
 }
+
+_LOW_ACCURACY = 1
+"""Of MKL's `mkl_vml_defines.h`: off by 6e-8 at most in our measurements."""
 
 
 @functools.cache
@@ -85,21 +89,41 @@ class PackedMatrix:
             _ROWS, _SECOND, turn, *sizes, 1.0, matrix.ctypes.data, stride, self._packed
         )
 
-    def add_product(self, a: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        """`out += a @ matrix`, all rows contiguous.
+    def product(self, a: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """`out = a @ matrix`, both contiguous.
 
         Args:
-            a: [m, k].
+            a: [m, k], m above 0.
             out: [m, n].
         """
+        self._compute(a, out, 0.0)
+
+    def add_product(self, a: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """`out += a @ matrix`, see `product`."""
+        self._compute(a, out, 1.0)
+
+    def _compute(self, a: NDArray[np.float32], out: NDArray[np.float32], kept: float) -> None:
         self._library.cblas_sgemm_compute(
             *(_ROWS, _PLAIN, _PACKED, len(a), self.width, self.height),
-            *(a.ctypes.data, a.strides[0] // 4, self._packed, self.width),
-            *(1.0, out.ctypes.data, out.strides[0] // 4),
+            *(_address(a), self.height, self._packed, self.width),
+            *(kept, _address(out), self.width),
         )
 
     def __del__(self) -> None:
         self._library.cblas_sgemm_free(self._packed)
+
+
+def tanh(x: NDArray[np.float32]) -> None:
+    """The hyperbolic tangent in place, of a contiguous array with values.
+
+    With two threads 4,096 values took 9 us in place of NumPy's 17, 16,384 values 16 in place of 63.
+    """
+    library().vmsTanh(x.size, _address(x), _address(x), _LOW_ACCURACY)
+
+
+def _address(array: NDArray[np.float32]) -> int:
+    """Of a contiguous array with values; `array.ctypes.data` takes five times as long, 3 us."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
 
 
 def _layout(matrix: NDArray[np.float32]) -> tuple[int, int]:
