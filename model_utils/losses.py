@@ -27,6 +27,7 @@ def training_loss(
     label_lengths: NDArray[np.integer],
     settings: LossSettings,
     fast: bool = False,
+    consumed: bool = False,
 ) -> Tensor:
     """What a recogniser is trained to make small: CTC, focused and smoothed as `settings` say.
 
@@ -49,6 +50,7 @@ def training_loss(
         label_lengths: valid labels of each item [batch].
         settings: gamma and s.
         fast: as for `ctc_loss`.
+        consumed: as for `ctc_loss`.
 
     Returns:
         float32 [batch].
@@ -56,7 +58,8 @@ def training_loss(
     Raises:
         ValueError: as `ctc_loss`.
     """
-    losses = ctc_loss(logits, logit_lengths, labels, label_lengths, fast)
+    consumed &= not settings.label_smoothing  # which reads them again
+    losses = ctc_loss(logits, logit_lengths, labels, label_lengths, fast, consumed)
     if settings.focal_gamma:
         losses = focused(losses, settings.focal_gamma)
     if settings.label_smoothing:
@@ -91,6 +94,7 @@ def ctc_loss(
     labels: NDArray[np.integer],
     label_lengths: NDArray[np.integer],
     fast: bool = False,
+    consumed: bool = False,
 ) -> Tensor:
     """Negative log-likelihood of each item's labels, blank id 0.
 
@@ -100,6 +104,8 @@ def ctc_loss(
         labels: token ids [batch, labels], padded with anything.
         label_lengths: valid labels of each item [batch].
         fast: compute by `model_utils.fast`, on CPU alone.
+        consumed: whether the caller has no use for the logits any more; if fast, their gradient
+            then takes their memory.
 
     Returns:
         float32 [batch].
@@ -125,7 +131,7 @@ def ctc_loss(
         if needed > given:
             raise ValueError(f"item {item}: its labels need {needed} frames, it has {given}")
     if fast:
-        return ctc(logits, logit_lengths, labels, label_lengths)
+        return ctc(logits, logit_lengths, labels, label_lengths, consumed)
     return functional.ctc_loss(
         logits.transpose([1, 0, 2]),
         paddle.to_tensor(labels.astype("int32")),

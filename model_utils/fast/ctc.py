@@ -28,10 +28,11 @@ class _Ctc(PyLayer):
         frames: NDArray[np.int64],
         labels: NDArray[np.int64],
         counts: NDArray[np.int64],
+        consumed: bool,
     ) -> Tensor:
         logits = logits.contiguous()
         given = values(logits)
-        gradient = paddle.empty(logits.shape)
+        gradient = logits.detach() if consumed else paddle.empty(logits.shape)
         probabilities = values(gradient)
         states, sizes = _states(labels, counts)
         log_probs = np.full((*given.shape[:2], states.shape[1]), -np.inf)
@@ -43,12 +44,13 @@ class _Ctc(PyLayer):
         for item, (rows, ids) in enumerate(own):
             here, found = given[item, rows], probabilities[item, rows]
             peak = here.max(axis=1, keepdims=True)
+            own_logits = here[:, ids].astype("float64")  # `found` may be their memory
             np.subtract(here, peak, out=found)
             np.exp(found, out=found)
             total = found.sum(axis=1, keepdims=True)
             found /= total
             log_total = np.log(total.astype("float64"))
-            log_probs[item, rows, : len(ids)] = here[:, ids] - peak.astype("float64") - log_total
+            log_probs[item, rows, : len(ids)] = own_logits - peak - log_total
             probabilities[item, len(here) :] = 0
         losses, posteriors = _align(log_probs, frames, states, sizes)
         for item, (rows, ids) in enumerate(own):
@@ -74,6 +76,7 @@ def ctc(
     frames: NDArray[np.integer],
     labels: NDArray[np.integer],
     counts: NDArray[np.integer],
+    consumed: bool = False,
 ) -> Tensor:
     """Negative log-likelihood of each item's labels; whoever calls has seen to it that they fit.
 
@@ -82,13 +85,13 @@ def ctc(
         frames: valid frames of each item [batch].
         labels: token ids [batch, labels], padded with anything.
         counts: valid labels of each item [batch].
+        consumed: whether nobody reads the logits any more: their gradient takes their place.
 
     Returns:
         float32 [batch].
     """
-    return _Ctc.apply(
-        logits, *(np.asarray(given, dtype="int64") for given in (frames, labels, counts))
-    )
+    lists = (np.asarray(given, dtype="int64") for given in (frames, labels, counts))
+    return _Ctc.apply(logits, *lists, consumed)
 
 
 def _states(

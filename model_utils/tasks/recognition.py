@@ -136,7 +136,8 @@ class RecognitionTask(BatchedTask[Batch]):
         )
         logits = logits.astype("float32")
         losses = training_loss(
-            logits, lengths.numpy(), batch.labels, batch.label_lengths, self.loss, self.fast
+            *(logits, lengths.numpy(), batch.labels, batch.label_lengths, self.loss, self.fast),
+            consumed=True,
         )
         if scores is None:
             return losses

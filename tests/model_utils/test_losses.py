@@ -237,6 +237,33 @@ def test_without_smoothing_and_gamma_it_is_ctc_to_the_last_bit(
         assert np.array_equal(plain, without)
 
 
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize(
+    "settings_", [LossSettings(), LossSettings(focal_gamma=1.0), LossSettings(label_smoothing=0.1)]
+)
+def test_logits_that_nobody_reads_again_may_be_consumed(
+    settings_: LossSettings, fast: bool
+) -> None:
+    """Loss and gradients stay what they are, those of the layer in front too."""
+    rng = np.random.default_rng(8)
+    features = rng.standard_normal((3, 9, 4)).astype("float32")
+    lengths, labels = np.array([9, 4, 6]), [[1, 2, 2], [3], [2, 1]]
+    layer = paddle.nn.Linear(4, 5)
+    results = []
+    for consumed in (False, True):
+        x = paddle.to_tensor(features, stop_gradient=False)
+        logits = layer(x)
+        before = logits.numpy()
+        losses = training_loss(logits, lengths, *padded(labels), settings_, fast, consumed)
+        taken = fast and consumed and not settings_.label_smoothing
+        assert np.array_equal(logits.numpy(), before) != taken
+        (losses * paddle.to_tensor([1.0, 2.0, -3.0])).sum().backward()
+        results.append((losses.numpy(), x.grad.numpy(), layer.weight.grad.numpy()))
+        layer.clear_gradients()
+    for found, expected in zip(*results, strict=True):
+        assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize("settings_", VARIANTS, ids=str)
 def test_padding_and_batch_mates_do_not_matter(settings_: LossSettings) -> None:
     rng = np.random.default_rng(0)
