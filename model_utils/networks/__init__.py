@@ -2,6 +2,7 @@
 
 conv.py           strided convolutions over (frequency, time)
 batch_norm.py     batch statistics of valid frames alone
+dropout.py        dropout, on CPU drawn by NumPy
 rnn.py            recurrent layers with normalisation between them, lookahead convolution
 deepspeech2.py    the whole: features -> logits
 head.py           one class for each utterance

@@ -96,8 +96,10 @@ def save(
     states = {WEIGHTS: weights} | ({} if optimizer is None else {OPTIMIZER: optimizer})
     paths = [folder / f"{name}{suffix}" for suffix in states]
     with room(folder, "checkpoint"), write_atomically(*paths) as temporaries:
-        for state, temporary in zip(states.values(), temporaries, strict=True):
-            paddle.save({key: _alone(value) for key, value in state.items()}, str(temporary))
+        for (suffix, state), temporary in zip(states.items(), temporaries, strict=True):
+            if suffix == WEIGHTS:
+                state = {key: _alone(value) for key, value in state.items()}
+            paddle.save(dict(state), str(temporary))
         hashes = dict(zip(states, map(sha256, temporaries), strict=True))
     with room(folder, "checkpoint"), write_atomically(folder / f"{name}{INFO}") as (temporary,):
         text = json.dumps({**info, "files": hashes}, ensure_ascii=False, indent=1)
